@@ -1,0 +1,3 @@
+module github.com/flexemu/flexemu
+
+go 1.26
