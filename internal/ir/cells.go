@@ -1,5 +1,7 @@
 package ir
 
+import "fmt"
+
 // A Cell names one 64-bit word of a machine's state outside memory: a register of the running
 // thread, or a scalar of the machine. Cells 0 to 31 are the general registers of every ISA that we
 // know of so far; an ISA says which of the others its threads have (see isa.ISA.Thread).
@@ -42,10 +44,17 @@ const Sink Cell = 255
 const NumCells = 256
 
 var cellNames = map[Cell]string{
-	PC: "pc", NextPC: "nextPC", Lo: "lo", Hi: "hi",
+	PC: "PC", NextPC: "nextPC", Lo: "lo", Hi: "hi",
 	ThreadID: "threadID", ThreadExit: "threadExit", ThreadExited: "threadExited",
 	PreimageOffset: "preimageOffset", Heap: "heap",
 	ReservationStatus: "reservationStatus", ReservationAddress: "reservationAddress", ReservationOwner: "reservationOwner",
 	ExitCode: "exitCode", Exited: "exited", Step: "step", Quantum: "quantum",
 	TraverseRight: "traverseRight", NextThread: "nextThread",
+}
+
+func (c Cell) String() string {
+	if name, ok := cellNames[c]; ok {
+		return name
+	}
+	return fmt.Sprintf("r%d", uint8(c))
 }

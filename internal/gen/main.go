@@ -1,0 +1,59 @@
+// Command gen writes the files that follow from the rows: interpreter loops, kernels, contracts, tables of the
+// documentation. Run it with go generate.
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/flexemu/flexemu/internal/engine/interp/emit"
+	"github.com/flexemu/flexemu/internal/isa"
+	"github.com/flexemu/flexemu/internal/isa/mips"
+	"github.com/flexemu/flexemu/internal/kernel/bare"
+)
+
+func main() {
+	root := "."
+	if len(os.Args) > 1 {
+		root = os.Args[1]
+	}
+	if err := generate(root); err != nil {
+		fmt.Fprintln(os.Stderr, "gen:", err)
+		os.Exit(1)
+	}
+}
+
+func generate(root string) error {
+	for _, i := range []*isa.ISA{mips.New(64, true)} {
+		exec, err := emit.Exec(i)
+		if err != nil {
+			return fmt.Errorf("%s: loop: %w", i.Name, err)
+		}
+		if err := write(exec, root, "internal/engine/interp", i.Name+"_exec.go"); err != nil {
+			return err
+		}
+		k, err := bare.New(i)
+		if err != nil {
+			return err
+		}
+		title := strings.ToUpper(i.Name[:1]) + i.Name[1:]
+		kernel, err := emit.Kernel("bare", []emit.KernelFunc{
+			{Name: "scheduler" + title, Doc: "makes one step of a machine that has not halted.", Func: k.Scheduler()},
+			{Name: "syscall" + title, Doc: "answers a syscall of the running thread.", Func: k.Syscall()},
+			{Name: "fault" + title, Doc: "ends the machine.", Func: k.Fault()},
+		})
+		if err != nil {
+			return fmt.Errorf("%s: kernel: %w", i.Name, err)
+		}
+		if err := write(kernel, root, "internal/kernel/bare", i.Name+"_kernel.go"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func write(data []byte, path ...string) error {
+	return os.WriteFile(filepath.Join(path...), data, 0o644)
+}
