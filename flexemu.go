@@ -16,6 +16,7 @@ import (
 	"github.com/flexemu/flexemu/internal/loader"
 	"github.com/flexemu/flexemu/internal/machine"
 	"github.com/flexemu/flexemu/internal/merkle"
+	"github.com/flexemu/flexemu/internal/proof"
 )
 
 // isas is the list of instruction sets that programs can have.
@@ -120,3 +121,11 @@ func (r *Run) Root() Hash { return r.system.Machine.Root() }
 
 // Pages is the number of allocated pages of 4 KiB.
 func (r *Run) Pages() int { return r.system.Machine.Mem.Pages() }
+
+// Prove makes the next step and proves it. A halted machine has no next step.
+func (r *Run) Prove() (*proof.Proof, error) {
+	if done, _ := r.Exited(); done {
+		return nil, fmt.Errorf("the program ended at step %d, which has no successor to prove", r.Step())
+	}
+	return proof.Record(r.kernel, r.system)
+}

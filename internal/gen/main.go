@@ -12,6 +12,7 @@ import (
 	"github.com/flexemu/flexemu/internal/isa"
 	"github.com/flexemu/flexemu/internal/isa/mips"
 	"github.com/flexemu/flexemu/internal/kernel/bare"
+	"github.com/flexemu/flexemu/internal/verifier"
 )
 
 func main() {
@@ -26,6 +27,14 @@ func main() {
 }
 
 func generate(root string) error {
+	var yul verifier.Source
+	for name, text := range map[string]*string{"machine": &yul.Machine, "fixed": &yul.Fixed, "compact": &yul.Compact} {
+		b, err := os.ReadFile(filepath.Join(root, "contracts/yul", name+".yul"))
+		if err != nil {
+			return err
+		}
+		*text = string(b)
+	}
 	for _, i := range []*isa.ISA{mips.New(64, true)} {
 		exec, err := emit.Exec(i)
 		if err != nil {
@@ -36,6 +45,13 @@ func generate(root string) error {
 		}
 		k, err := bare.New(i)
 		if err != nil {
+			return err
+		}
+		contract, err := verifier.Contract(k, yul)
+		if err != nil {
+			return fmt.Errorf("%s: contract: %w", i.Name, err)
+		}
+		if err := write([]byte(contract), root, "contracts/src", verifier.ContractName(i)+".sol"); err != nil {
 			return err
 		}
 		title := strings.ToUpper(i.Name[:1]) + i.Name[1:]

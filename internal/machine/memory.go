@@ -153,6 +153,12 @@ func (m *Memory) ReadSlow(addr uint64, size uint8, big bool) uint64 {
 //go:noinline
 func (m *Memory) WriteSlow(addr uint64, size uint8, big bool, v uint64) {
 	if m.tracer != nil {
+		if addr%merkle.LeafSize+uint64(size) > merkle.LeafSize {
+			var b [8]byte
+			store(b[:], size, big, v)
+			m.Write(addr, b[:size]) // leaf by leaf: the second is proven against the root after the first write
+			return
+		}
 		m.tracer.Touch(addr, size, true)
 	}
 	if at := addr & pageMask; at+uint64(size) <= PageSize {

@@ -2,85 +2,161 @@
 
 #include "textflag.h"
 
-// Keccak-f[1600] (FIPS 202, 3.2) with AVX-512VL. The word A[x, y] of up to four independent states
-// lies in the four quarters of the register Y(x+5y); Y25…Y31 are temporary. All 25 words stay in
-// registers, every rotation is one instruction, and so is every three-way xor and every chi.
+// Keccak-f[1600] (FIPS 202, 3.2) with AVX-512VL, on up to four independent states. Word A[x, y] of the
+// states fills the four quarters of one register, at first Y(x+5y). All 25 words stay in registers,
+// every rotation is one instruction, and so is every three-way xor and every chi.
+//
+// A row of the result is made of five words, one of each column, and takes their places, a word of
+// column x that of column x. So columns stay where they are, and word [x, y] goes to the place of
+// [x, x+2y]; after four rounds all are home. Row by row, rather than one step of the permutation after
+// the other, because rotations have half as many ports as logic: one row's rotations overlap another's logic.
+
+// Column parities, then what to add to each column, then scratch, see PARITIES and ADDENDS.
+#define C0 Y25
+#define C1 Y26
+#define C2 Y27
+#define C3 Y28
+#define C4 Y29
+#define D0 Y31
+#define D1 Y27
+#define D2 Y25
+#define D3 Y29
+#define D4 Y28
+#define T  Y30
+#define U  Y26
 
 #define XOR3 $0x96 // a ^ b ^ c
-#define CHI  $0xD2 // a ^ (^b & c), a being the destination, b the operand before it
+#define CHI  $0xD2 // a ^ (^b & c); operands in the order c, b, a
 
 #define PARITY(a, b, c, d, e, out) \
-	VMOVDQA64  a, out           \
-	VPTERNLOGQ XOR3, b, c, out  \
+	VMOVDQA64  a, out          \
+	VPTERNLOGQ XOR3, b, c, out \
 	VPTERNLOGQ XOR3, d, e, out
 
-// before and after are the parities of the columns next to a…e.
-#define MIX(before, after, a, b, c, d, e) \
-	VPROLQ     $1, after, Y30          \
-	VPTERNLOGQ XOR3, before, Y30, a    \
-	VPTERNLOGQ XOR3, before, Y30, b    \
-	VPTERNLOGQ XOR3, before, Y30, c    \
-	VPTERNLOGQ XOR3, before, Y30, d    \
-	VPTERNLOGQ XOR3, before, Y30, e
+#define PARITIES \
+	PARITY(Y0, Y5, Y10, Y15, Y20, C0) \
+	PARITY(Y1, Y6, Y11, Y16, Y21, C1) \
+	PARITY(Y2, Y7, Y12, Y17, Y22, C2) \
+	PARITY(Y3, Y8, Y13, Y18, Y23, C3) \
+	PARITY(Y4, Y9, Y14, Y19, Y24, C4)
 
-#define ROW(a, b, c, d, e) \
-	VMOVDQA64  a, Y30       \
-	VMOVDQA64  b, Y31       \
-	VPTERNLOGQ CHI, c, b, a   \
-	VPTERNLOGQ CHI, d, c, b   \
-	VPTERNLOGQ CHI, e, d, c   \
-	VPTERNLOGQ CHI, Y30, e, d \
-	VPTERNLOGQ CHI, Y31, Y30, e
+// ADDENDS sets D[x] = C[x-1] ^ rol(C[x+1], 1), reusing the registers of C as they become free.
+#define ADDENDS \
+	VPROLQ $1, C1, D0 \
+	VPROLQ $1, C0, T  \
+	VPXORQ C4, D0, D0 \
+	VPROLQ $1, C4, D3 \
+	VPXORQ C2, D3, D3 \
+	VPROLQ $1, C2, D1 \
+	VPXORQ C0, D1, D1 \
+	VPROLQ $1, C3, D2 \
+	VPXORQ C1, D2, D2 \
+	VPXORQ T, C3, D4
 
-// ROUNDS needs the state in Y0…Y24; it uses R8 and R9. Rho and pi move 24 words around one cycle,
-// so that each goes to its place in the instruction that rotates it.
+#define ADD(a, b, c, d, e) \
+	VPXORQ D0, a, a \
+	VPXORQ D1, b, b \
+	VPXORQ D2, c, c \
+	VPXORQ D3, d, d \
+	VPXORQ D4, e, e
+
+// CHIS needs a copy of a in T.
+#define CHIS(a, b, c, d, e) \
+	VMOVDQA64  b, U         \
+	VPTERNLOGQ CHI, c, b, a \
+	VPTERNLOGQ CHI, d, c, b \
+	VPTERNLOGQ CHI, e, d, c \
+	VPTERNLOGQ CHI, T, e, d \
+	VPTERNLOGQ CHI, U, T, e
+
+// ROWy(a, b, c, d, e) makes row y of the result: theta on the five words that go there, which lie in
+// columns 0 to 4; then rho and pi, from place to place; then chi; and in row 0 iota.
+
+#define ROW0(a, b, c, d, e) \
+	ADD(a, b, c, d, e)     \
+	VPROLQ $44, b, b       \
+	VPROLQ $43, c, c       \
+	VPROLQ $21, d, d       \
+	VPROLQ $14, e, e       \
+	VMOVDQA64 a, T         \
+	CHIS(a, b, c, d, e)    \
+	VPXORQ.BCST (R8), a, a \
+	ADDQ $8, R8
+
+#define ROW1(a, b, c, d, e) \
+	ADD(a, b, c, d, e) \
+	VPROLQ $28, d, T   \
+	VPROLQ $45, b, d   \
+	VPROLQ $20, e, b   \
+	VPROLQ $61, c, e   \
+	VPROLQ $3, a, c    \
+	VMOVDQA64 T, a     \
+	CHIS(a, b, c, d, e)
+
+#define ROW2(a, b, c, d, e) \
+	ADD(a, b, c, d, e) \
+	VPROLQ $1, b, T    \
+	VPROLQ $6, c, b    \
+	VPROLQ $25, d, c   \
+	VPROLQ $8, e, d    \
+	VPROLQ $18, a, e   \
+	VMOVDQA64 T, a     \
+	CHIS(a, b, c, d, e)
+
+#define ROW3(a, b, c, d, e) \
+	ADD(a, b, c, d, e) \
+	VPROLQ $27, e, T   \
+	VPROLQ $56, d, e   \
+	VPROLQ $15, c, d   \
+	VPROLQ $10, b, c   \
+	VPROLQ $36, a, b   \
+	VMOVDQA64 T, a     \
+	CHIS(a, b, c, d, e)
+
+#define ROW4(a, b, c, d, e) \
+	ADD(a, b, c, d, e) \
+	VPROLQ $62, c, T   \
+	VPROLQ $39, e, c   \
+	VPROLQ $2, b, e    \
+	VPROLQ $55, d, b   \
+	VPROLQ $41, a, d   \
+	VMOVDQA64 T, a     \
+	CHIS(a, b, c, d, e)
+
+// ROUNDS is the permutation. It uses R8 and R9.
 #define ROUNDS(label) \
-	LEAQ ·roundConstants(SB), R8          \
-	LEAQ 192(R8), R9                      \
-label:                                        \
-	PARITY(Y0, Y5, Y10, Y15, Y20, Y25)    \
-	PARITY(Y1, Y6, Y11, Y16, Y21, Y26)    \
-	PARITY(Y2, Y7, Y12, Y17, Y22, Y27)    \
-	PARITY(Y3, Y8, Y13, Y18, Y23, Y28)    \
-	PARITY(Y4, Y9, Y14, Y19, Y24, Y29)    \
-	MIX(Y29, Y26, Y0, Y5, Y10, Y15, Y20)  \
-	MIX(Y25, Y27, Y1, Y6, Y11, Y16, Y21)  \
-	MIX(Y26, Y28, Y2, Y7, Y12, Y17, Y22)  \
-	MIX(Y27, Y29, Y3, Y8, Y13, Y18, Y23)  \
-	MIX(Y28, Y25, Y4, Y9, Y14, Y19, Y24)  \
-	VPROLQ $1, Y1, Y30                    \
-	VPROLQ $44, Y6, Y1                    \
-	VPROLQ $20, Y9, Y6                    \
-	VPROLQ $61, Y22, Y9                   \
-	VPROLQ $39, Y14, Y22                  \
-	VPROLQ $18, Y20, Y14                  \
-	VPROLQ $62, Y2, Y20                   \
-	VPROLQ $43, Y12, Y2                   \
-	VPROLQ $25, Y13, Y12                  \
-	VPROLQ $8, Y19, Y13                   \
-	VPROLQ $56, Y23, Y19                  \
-	VPROLQ $41, Y15, Y23                  \
-	VPROLQ $27, Y4, Y15                   \
-	VPROLQ $14, Y24, Y4                   \
-	VPROLQ $2, Y21, Y24                   \
-	VPROLQ $55, Y8, Y21                   \
-	VPROLQ $45, Y16, Y8                   \
-	VPROLQ $36, Y5, Y16                   \
-	VPROLQ $28, Y3, Y5                    \
-	VPROLQ $21, Y18, Y3                   \
-	VPROLQ $15, Y17, Y18                  \
-	VPROLQ $10, Y11, Y17                  \
-	VPROLQ $6, Y7, Y11                    \
-	VPROLQ $3, Y10, Y7                    \
-	VMOVDQA64 Y30, Y10                    \
-	ROW(Y0, Y1, Y2, Y3, Y4)               \
-	ROW(Y5, Y6, Y7, Y8, Y9)               \
-	ROW(Y10, Y11, Y12, Y13, Y14)          \
-	ROW(Y15, Y16, Y17, Y18, Y19)          \
-	ROW(Y20, Y21, Y22, Y23, Y24)          \
-	VPXORQ.BCST (R8), Y0, Y0              \
-	ADDQ $8, R8                           \
-	CMPQ R8, R9                           \
+	LEAQ ·roundConstants(SB), R8  \
+	LEAQ 192(R8), R9              \
+label:                                \
+	PARITIES                      \
+	ADDENDS                       \
+	ROW0(Y0, Y6, Y12, Y18, Y24)   \
+	ROW1(Y10, Y16, Y22, Y3, Y9)   \
+	ROW2(Y20, Y1, Y7, Y13, Y19)   \
+	ROW3(Y5, Y11, Y17, Y23, Y4)   \
+	ROW4(Y15, Y21, Y2, Y8, Y14)   \
+	PARITIES                      \
+	ADDENDS                       \
+	ROW0(Y0, Y16, Y7, Y23, Y14)   \
+	ROW1(Y20, Y11, Y2, Y18, Y9)   \
+	ROW2(Y15, Y6, Y22, Y13, Y4)   \
+	ROW3(Y10, Y1, Y17, Y8, Y24)   \
+	ROW4(Y5, Y21, Y12, Y3, Y19)   \
+	PARITIES                      \
+	ADDENDS                       \
+	ROW0(Y0, Y11, Y22, Y8, Y19)   \
+	ROW1(Y15, Y1, Y12, Y23, Y9)   \
+	ROW2(Y5, Y16, Y2, Y13, Y24)   \
+	ROW3(Y20, Y6, Y17, Y3, Y14)   \
+	ROW4(Y10, Y21, Y7, Y18, Y4)   \
+	PARITIES                      \
+	ADDENDS                       \
+	ROW0(Y0, Y1, Y2, Y3, Y4)      \
+	ROW1(Y5, Y6, Y7, Y8, Y9)      \
+	ROW2(Y10, Y11, Y12, Y13, Y14) \
+	ROW3(Y15, Y16, Y17, Y18, Y19) \
+	ROW4(Y20, Y21, Y22, Y23, Y24) \
+	CMPQ R8, R9                   \
 	JNE  label
 
 // TRANSPOSE turns four registers of four words each, of four states, into the registers of four

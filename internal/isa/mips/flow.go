@@ -85,11 +85,11 @@ func (c core) jumps() []row {
 		b.SetReg(f.Rd, link)
 	}
 	return []row{
-		{"j", "000010 target[27:2]", "target", set32, func(b builder, f fields) {
+		{"j", "000010 target[27:2]", "region+target", set32, func(b builder, f fields) {
 			c.notInSlot(b)
 			c.jump(b, c.absolute(b, f))
 		}},
-		{"jal", "000011 target[27:2]", "target", set32, func(b builder, f fields) {
+		{"jal", "000011 target[27:2]", "region+target", set32, func(b builder, f fields) {
 			c.notInSlot(b)
 			target, link := c.absolute(b, f), c.link(b)
 			c.jump(b, target)
@@ -97,25 +97,25 @@ func (c core) jumps() []row {
 		}},
 		{"jr", "000000 rs 00000 00000 00000 001000", "rs", set32, jr},
 		{"jr.hb", "000000 rs 00000 00000 10000 001000", "rs", set32, jr},
-		{"jalr", "000000 rs 00000 rd 00000 001001", "rd, rs", set32, jalr},
-		{"jalr.hb", "000000 rs 00000 rd 10000 001001", "rd, rs", set32, jalr},
+		{"jalr", "000000 rs 00000 rd 00000 001001", "rd?31, rs", set32, jalr},
+		{"jalr.hb", "000000 rs 00000 rd 10000 001001", "rd?31, rs", set32, jalr},
 
-		{"beq", "000100 rs rt imm[17:2]", "rs, rt, pc+imm", set32, c.branch(branch{cond: eq})},
-		{"bne", "000101 rs rt imm[17:2]", "rs, rt, pc+imm", set32, c.branch(branch{cond: ne})},
-		{"blez", "000110 rs 00000 imm[17:2]", "rs, pc+imm", set32, c.branch(branch{cond: le})},
-		{"bgtz", "000111 rs 00000 imm[17:2]", "rs, pc+imm", set32, c.branch(branch{cond: gt})},
-		{"beql", "010100 rs rt imm[17:2]", "rs, rt, pc+imm", set32, c.branch(branch{cond: eq, likely: true})},
-		{"bnel", "010101 rs rt imm[17:2]", "rs, rt, pc+imm", set32, c.branch(branch{cond: ne, likely: true})},
-		{"blezl", "010110 rs 00000 imm[17:2]", "rs, pc+imm", set32, c.branch(branch{cond: le, likely: true})},
-		{"bgtzl", "010111 rs 00000 imm[17:2]", "rs, pc+imm", set32, c.branch(branch{cond: gt, likely: true})},
-		{"bltz", "000001 rs 00000 imm[17:2]", "rs, pc+imm", set32, c.branch(branch{cond: lt})},
-		{"bgez", "000001 rs 00001 imm[17:2]", "rs, pc+imm", set32, c.branch(branch{cond: ge})},
-		{"bltzl", "000001 rs 00010 imm[17:2]", "rs, pc+imm", set32, c.branch(branch{cond: lt, likely: true})},
-		{"bgezl", "000001 rs 00011 imm[17:2]", "rs, pc+imm", set32, c.branch(branch{cond: ge, likely: true})},
-		{"bltzal", "000001 rs 10000 imm[17:2]", "rs, pc+imm", set32, c.branch(branch{cond: lt, link: true})},
-		{"bgezal", "000001 rs 10001 imm[17:2]", "rs, pc+imm", set32, c.branch(branch{cond: ge, link: true})},
-		{"bltzall", "000001 rs 10010 imm[17:2]", "rs, pc+imm", set32, c.branch(branch{cond: lt, link: true, likely: true})},
-		{"bgezall", "000001 rs 10011 imm[17:2]", "rs, pc+imm", set32, c.branch(branch{cond: ge, link: true, likely: true})},
+		{"beq", "000100 rs rt imm[17:2]", "rs, rt, pc+4+imm", set32, c.branch(branch{cond: eq})},
+		{"bne", "000101 rs rt imm[17:2]", "rs, rt, pc+4+imm", set32, c.branch(branch{cond: ne})},
+		{"blez", "000110 rs 00000 imm[17:2]", "rs, pc+4+imm", set32, c.branch(branch{cond: le})},
+		{"bgtz", "000111 rs 00000 imm[17:2]", "rs, pc+4+imm", set32, c.branch(branch{cond: gt})},
+		{"beql", "010100 rs rt imm[17:2]", "rs, rt, pc+4+imm", set32, c.branch(branch{cond: eq, likely: true})},
+		{"bnel", "010101 rs rt imm[17:2]", "rs, rt, pc+4+imm", set32, c.branch(branch{cond: ne, likely: true})},
+		{"blezl", "010110 rs 00000 imm[17:2]", "rs, pc+4+imm", set32, c.branch(branch{cond: le, likely: true})},
+		{"bgtzl", "010111 rs 00000 imm[17:2]", "rs, pc+4+imm", set32, c.branch(branch{cond: gt, likely: true})},
+		{"bltz", "000001 rs 00000 imm[17:2]", "rs, pc+4+imm", set32, c.branch(branch{cond: lt})},
+		{"bgez", "000001 rs 00001 imm[17:2]", "rs, pc+4+imm", set32, c.branch(branch{cond: ge})},
+		{"bltzl", "000001 rs 00010 imm[17:2]", "rs, pc+4+imm", set32, c.branch(branch{cond: lt, likely: true})},
+		{"bgezl", "000001 rs 00011 imm[17:2]", "rs, pc+4+imm", set32, c.branch(branch{cond: ge, likely: true})},
+		{"bltzal", "000001 rs 10000 imm[17:2]", "rs, pc+4+imm", set32, c.branch(branch{cond: lt, link: true})},
+		{"bgezal", "000001 rs 10001 imm[17:2]", "rs, pc+4+imm", set32, c.branch(branch{cond: ge, link: true})},
+		{"bltzall", "000001 rs 10010 imm[17:2]", "rs, pc+4+imm", set32, c.branch(branch{cond: lt, link: true, likely: true})},
+		{"bgezall", "000001 rs 10011 imm[17:2]", "rs, pc+4+imm", set32, c.branch(branch{cond: ge, link: true, likely: true})},
 	}
 }
 
@@ -136,7 +136,7 @@ func nothing(builder, fields) {}
 func (c core) system() []row {
 	return []row{
 		{"syscall", "000000 code:20 001100", "code?", set32, func(b builder, _ fields) { b.Trap(ir.Syscall) }},
-		{"break", "000000 code:20 001101", "code?", set32, func(b builder, _ fields) { b.Trap(ir.Breakpoint) }},
+		{"break", "000000 code:20 001101", "code>>10?, code&1023?", set32, func(b builder, _ fields) { b.Trap(ir.Breakpoint) }},
 		{"sync", "000000 00000 00000 00000 sa 001111", "sa?", set32, nothing},
 		{"synci", "000001 rs 11111 imm[15:0]", "imm(rs)", set32, nothing},
 		{"pref", "110011 rs code:5 imm[15:0]", "code, imm(rs)", set32, nothing},

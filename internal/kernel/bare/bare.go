@@ -69,6 +69,10 @@ func New(i *isa.ISA) (*Kernel, error) {
 // StackPointer is the number of the stack pointer's register.
 func (k *Kernel) StackPointer() uint64 { return k.abi.sp }
 
+// FixedProofs tells whether a witness has memory proofs of full length in fixed places, as Cannon's have. The
+// others carry compact proofs, one for each leaf that the step touches.
+func (k *Kernel) FixedProofs() bool { return k.mips && k.ISA.Bits == 64 }
+
 // Scheduler is one step: the whole of it, but for a halted machine, which the caller looks for.
 func (k *Kernel) Scheduler() *ir.Func {
 	b := ir.NewBuilder(k.ISA.Big)
