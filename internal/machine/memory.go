@@ -35,8 +35,10 @@ type WriteEntry struct {
 }
 
 // A Tracer sees every access to a memory before it happens (see Memory.SetTracer). The access covers
-// the size bytes from addr on, 1 to 32 of them; it may cross the end of a leaf or of a page, and wraps
-// at 2^64. The tracer may call the memory's InstallLeaf and Proof, nothing that accesses memory.
+// the size bytes from addr on, 1 to 32 of them. A read of up to 8 bytes may cross the end of a leaf or of
+// a page, and wraps at 2^64; a write that does is two accesses, of which the first has happened when
+// the tracer is told of the second. The tracer may call the memory's InstallLeaf and Proof, nothing
+// that accesses memory.
 type Tracer interface {
 	Touch(addr uint64, size uint8, write bool)
 }
@@ -168,6 +170,17 @@ func (m *Memory) WriteSlow(addr uint64, size uint8, big bool, v uint64) {
 	var b [8]byte
 	store(b[:], size, big, v)
 	m.copyIn(addr, b[:size])
+}
+
+// PrepareWrite brings the page of addr into Writes, allocating it: a write follows. It refuses a page that is
+// watched, so that the watcher hears of the write itself. There must be no tracer.
+func (m *Memory) PrepareWrite(addr uint64) bool {
+	page := addr >> pageBits
+	if _, ok := m.watched[page]; ok {
+		return false
+	}
+	m.writable(page)
+	return true
 }
 
 // Read fills p with the bytes at addr and those that follow, wrapping at 2^64. A tracer is told leaf

@@ -5,6 +5,7 @@ package interp
 
 import (
 	"fmt"
+	"unsafe"
 
 	"github.com/flexemu/flexemu/internal/ir"
 	"github.com/flexemu/flexemu/internal/isa"
@@ -24,72 +25,100 @@ const (
 	firstRow
 )
 
-// exit says why a loop ended.
+// exit says why a loop ended. In every case but the first the instruction at pc was not executed.
 type exit int
 
 const (
 	exitBudget exit = iota // n instructions were executed
-	exitSlow               // the next instruction has to be executed by Step
-	exitTrap               // plus the kind: the next instruction traps; it was not executed
+	exitSlow               // it traps, or has to be executed by Step
+	exitPage               // its page is not among the engine's code
+	exitDecode             // it is not decoded
+	exitRead               // it reads at Engine.miss, whose page is not in Memory.Reads
+	exitWrite              // it writes at Engine.miss, whose page is not in Memory.Writes
 )
 
-// execFunc runs up to n instructions and gives how many are left. page holds the decoded instructions of page
-// number tag. precise says that the machine's step counter is right for the one instruction to be executed.
-type execFunc func(e *Engine, n uint64, page []Insn, tag uint64, precise bool) (left uint64, end exit)
+// execFunc runs up to n instructions and gives how many are left.
+type execFunc func(e *Engine, n uint64) (left uint64, end exit)
+
+// stepFunc executes one decoded instruction. If it traps, nothing is done.
+type stepFunc func(m *machine.Machine, in *Insn) (trap ir.TrapKind, trapped bool)
+
+// codeEntries is the size of the direct-mapped cache of code pages, by page number.
+const codeEntries = 256
+
+// noBase is the base of no page: every pc differs from it in bits above the page's offset, or in the lowest.
+const noBase = 1
+
+// A codePage is a page of decoded instructions, one for each possible pc.
+type codePage struct {
+	base  uint64         // address of the page
+	insns unsafe.Pointer // *[…]Insn
+}
 
 // An Engine executes the instructions of one machine.
 type Engine struct {
-	m       *machine.Machine
-	isa     *isa.ISA
-	exec    execFunc
-	prepare func(r int, w uint32, pc uint64) Insn
-	pages   map[uint64][]Insn // by page number
-	scratch []Insn            // a page of which only one instruction is decoded at a time
+	m     *machine.Machine
+	isa   *isa.ISA
+	loop  loop
+	miss  uint64 // address
+	code  [codeEntries]codePage
+	pages map[uint64][]Insn // by page number
 }
 
-var loops = map[string]struct {
+// A loop is the emitted code of an instruction set.
+type loop struct {
 	exec    execFunc
+	step    stepFunc
 	prepare func(r int, w uint32, pc uint64) Insn
-}{
-	"mips64": {execMips64, prepareMips64},
+}
+
+var loops = map[string]loop{
+	"mips64": {execMips64, stepMips64, prepareMips64},
 }
 
 // New makes an engine for a machine. The machine's memory tells it when code is overwritten; one memory has
 // one engine.
 func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
-	loop, ok := loops[i.Name]
+	l, ok := loops[i.Name]
 	if !ok {
 		return nil, fmt.Errorf("interp: no loop for %s", i.Name)
 	}
-	e := &Engine{
-		m: m, isa: i, exec: loop.exec, prepare: loop.prepare,
-		pages: map[uint64][]Insn{}, scratch: make([]Insn, machine.PageSize/i.Align),
+	e := &Engine{m: m, isa: i, loop: l, pages: map[uint64][]Insn{}}
+	for n := range e.code {
+		e.code[n].base = noBase
 	}
 	m.Mem.OnWatchedWrite = e.forget
 	return e, nil
 }
 
-// forget drops the decoded instructions of a page that is about to be written, in place: a loop may be running
-// on them.
+// forget drops the decoded instructions of a page that is about to be written.
 func (e *Engine) forget(page uint64) { clear(e.pages[page]) }
 
-func (e *Engine) page(pc uint64) []Insn {
+// enter brings the page of pc into the code cache. A misaligned pc has none.
+func (e *Engine) enter(pc uint64) bool {
+	if pc%e.isa.Align != 0 {
+		return false
+	}
 	number := pc / machine.PageSize
 	p, ok := e.pages[number]
 	if !ok {
 		p = make([]Insn, machine.PageSize/e.isa.Align)
 		e.pages[number] = p
 	}
-	return p
+	e.code[number%codeEntries] = codePage{number * machine.PageSize, unsafe.Pointer(&p[0])}
+	return true
 }
 
-// decode fills the entry of the instruction at pc, or refuses it if it has to be executed by Step.
-func (e *Engine) decode(in *Insn, pc uint64) bool {
-	if pc%e.isa.Align != 0 || pc%machine.PageSize > machine.PageSize-4 {
-		return false // may cross into another page, which is not watched for this one
+// decode fills the entry of the instruction at pc, unless it may cross into another page, which is not
+// watched for this one.
+func (e *Engine) decode(pc uint64) bool {
+	at := pc % machine.PageSize
+	if at > machine.PageSize-4 {
+		return false
 	}
-	*in = e.decoded(pc, uint32(e.m.Mem.ReadSlow(pc, 4, e.isa.Big)))
-	e.m.Mem.Watch(pc / machine.PageSize)
+	number := pc / machine.PageSize
+	e.pages[number][at/e.isa.Align] = e.decoded(pc, uint32(e.m.Mem.ReadSlow(pc, 4, e.isa.Big)))
+	e.m.Mem.Watch(number)
 	return true
 }
 
@@ -98,14 +127,32 @@ func (e *Engine) decoded(pc uint64, w uint32) Insn {
 	if !ok {
 		return Insn{Op: opUnknown}
 	}
-	return e.prepare(row, w, pc)
+	return e.loop.prepare(row, w, pc)
 }
 
 // Run executes up to n instructions and gives how many it did. It stops before an instruction that Step has
-// to execute. The machine's step counter does not move.
+// to execute. The machine's step counter does not move. There must be no recorder.
 func (e *Engine) Run(n uint64) uint64 {
-	left, _ := e.exec(e, n, nil, machine.NoPage, false)
-	return n - left
+	left := n
+	for {
+		var end exit
+		left, end = e.loop.exec(e, left)
+		again := false
+		switch pc := e.m.Cells[ir.PC]; end {
+		case exitPage:
+			again = e.enter(pc)
+		case exitDecode:
+			again = e.decode(pc)
+		case exitRead:
+			e.m.Mem.ReadSlow(e.miss, 1, true) // brings the page into Reads
+			again = true
+		case exitWrite:
+			again = e.m.Mem.PrepareWrite(e.miss)
+		}
+		if !again {
+			return n - left
+		}
+	}
 }
 
 // Fetch reads the instruction at pc, a 16-bit one without touching what follows it.
@@ -130,14 +177,8 @@ func (e *Engine) Step() (trap ir.TrapKind, trapped bool) {
 	}
 	w := e.Fetch()
 	e.m.Fetched()
-	in := &e.scratch[pc%machine.PageSize/e.isa.Align]
-	*in = e.decoded(pc, w)
-	_, end := e.exec(e, 1, e.scratch, pc/machine.PageSize, true)
-	*in = Insn{}
-	if end >= exitTrap {
-		return ir.TrapKind(end - exitTrap), true
-	}
-	return 0, false
+	in := e.decoded(pc, w)
+	return e.loop.step(e.m, &in)
 }
 
 // dest is a register number to be written: writes to the register that reads as zero go to the sink.

@@ -136,38 +136,60 @@ type exec struct {
 	title string
 }
 
-// Exec gives the Go file of the interpreter's loop for an instruction set.
+// Exec gives the Go file of an instruction set: the loop, the single step, and the filling of decoded
+// instructions.
 func Exec(i *isa.ISA) ([]byte, error) {
 	x := &exec{i: i, delay: slices.Contains(i.Thread, ir.NextPC), title: strings.ToUpper(i.Name[:1]) + i.Name[1:]}
-	w := func(format string, args ...any) { fmt.Fprintf(&x.out, format+"\n", args...) }
 	all := make([]operands, len(i.Rows))
-	var cases strings.Builder
-	for r := range i.Rows {
-		fmt.Fprintf(&cases, "case %d: // %s %s\n", r+FirstRow, i.Rows[r].Name, i.Rows[r].Asm)
-		x.row(r, &all[r], &cases)
+	x.line("%s", Header)
+	x.line("package interp")
+	x.line("import (%q\n%q\n%q\n%q\n%q)", "math/bits", "unsafe", module+"/internal/ir", module+"/internal/ir/words", module+"/internal/machine")
+	x.loop(all)
+	x.step(all)
+	x.prepare(all)
+	text := x.out.String()
+	if !strings.Contains(text, "bits.Reverse") {
+		text = strings.Replace(text, "\"math/bits\"\n", "", 1)
 	}
-	w("%s", Header)
-	w("package interp")
-	w(`import ("encoding/binary"`)
-	w(`"github.com/flexemu/flexemu/internal/ir"`)
-	w(`"github.com/flexemu/flexemu/internal/ir/words")`)
+	return format.Source([]byte(text))
+}
+
+func (x *exec) line(format string, args ...any) { fmt.Fprintf(&x.out, format+"\n", args...) }
+
+// loop prints the fast loop. It calls nothing: what needs a call leaves it, so that its variables stay in
+// registers.
+func (x *exec) loop(all []operands) {
+	w := x.line
 	w("// exec%s runs up to n instructions. See execFunc.", x.title)
-	w("func exec%s(e *Engine, n uint64, page []Insn, tag uint64, precise bool) (left uint64, end exit) {", x.title)
-	w("m := e.m; cells := &m.Cells; mem := m.Mem; reads := &mem.Reads; writes := &mem.Writes")
-	w("pc := cells[ir.PC]")
+	w("func exec%s(e *Engine, n uint64) (left uint64, end exit) {", x.title)
+	w("cells, reads, writes := &e.m.Cells, &e.m.Mem.Reads, &e.m.Mem.Writes")
+	w("pc, base, code := cells[ir.PC], uint64(noBase), unsafe.Pointer(nil)")
 	if x.delay {
 		w("npc := cells[ir.NextPC]")
 	}
-	w("end = exitBudget")
+	inPage := 4096 - x.i.Align
 	w("loop: for n != 0 {")
-	w("if pc>>12 != tag { page = e.page(pc); tag = pc>>12 }")
-	slots, shift := 4096/i.Align, map[uint64]int{2: 1, 4: 2}[i.Align]
-	w("in := &(*[%d]Insn)(page)[pc>>%d&%d]", slots, shift, slots-1)
+	w("off := pc-base")
+	w("if off&^%#x != 0 { // another page, or misaligned", inPage)
+	w("entry := &e.code[pc>>12%%codeEntries]")
+	w("if entry.base != pc&^%#x { end = exitPage; break loop }", inPage)
+	w("base, code = entry.base, entry.insns")
+	w("off = pc-base")
+	w("}")
+	w("in := (*Insn)(unsafe.Add(code, off*%d))", insnSize/x.i.Align)
 	w("n--")
 	w("switch in.Op {")
-	w("case opUndecoded: n++; if !e.decode(in, pc) { end = exitSlow; break loop }")
-	w("case opUnknown: n++; end = exitTrap + exit(ir.Unknown); break loop")
-	x.out.WriteString(cases.String())
+	w("case opUndecoded: n++; end = exitDecode; break loop")
+	w("case opUnknown: n++; end = exitSlow; break loop")
+	x.rows(all, func(r int, f *ir.Func, p *printer) {
+		if readsClock(f) { // the loop keeps no count of steps while it runs
+			p.line("n++; end = exitSlow; break loop")
+			return
+		}
+		p.load, p.store = loadFast, storeFast
+		p.trap = func(ir.TrapKind) string { return "n++; end = exitSlow; break loop" }
+		p.statements(f.Body)
+	}, x.local())
 	w("}")
 	w("}")
 	w("cells[ir.PC] = pc")
@@ -176,26 +198,54 @@ func Exec(i *isa.ISA) ([]byte, error) {
 	}
 	w("return n, end")
 	w("}")
-	x.prepare(all)
-	return format.Source([]byte(x.out.String()))
+}
+
+// local are the cells that the loop keeps in variables.
+func (x *exec) local() map[ir.Cell]string {
+	if x.delay {
+		return map[ir.Cell]string{ir.PC: "pc", ir.NextPC: "npc"}
+	}
+	return map[ir.Cell]string{ir.PC: "pc"}
+}
+
+// insnSize is the size in bytes of a decoded instruction.
+const insnSize = 16
+
+// step prints the execution of one instruction, with every access going through the machine.
+func (x *exec) step(all []operands) {
+	w := x.line
+	w("// step%s executes one decoded instruction. See stepFunc.", x.title)
+	w("func step%s(m *machine.Machine, in *Insn) (trap ir.TrapKind, trapped bool) {", x.title)
+	w("cells := &m.Cells")
+	w("switch in.Op {")
+	w("case opUnknown: return ir.Unknown, true")
+	x.rows(all, func(_ int, f *ir.Func, p *printer) {
+		p.load, p.store = loadSlow, storeSlow
+		p.trap = func(k ir.TrapKind) string { return "return ir." + trapName(k) + ", true" }
+		p.statements(f.Body)
+	}, nil)
+	w("}")
+	w("return 0, false")
+	w("}")
+}
+
+// rows prints a case for each row. Where a row's fields are is decided when it is printed first.
+func (x *exec) rows(all []operands, body func(r int, f *ir.Func, p *printer), local map[ir.Cell]string) {
+	for r := range x.i.Rows {
+		o, f := &all[r], x.i.Symbolic(r)
+		o.row, o.pat = &x.i.Rows[r], &x.i.Patterns()[r]
+		if o.wide = o.largest(f); o.wide != nil {
+			release(o.wide)
+		}
+		p := &printer{out: &x.out, inlined: ir.Inline(f)}
+		x.hooks(p, o, local)
+		p.line("case %d: // %s %s", r+FirstRow, o.row.Name, o.row.Asm)
+		body(r, f, p)
+	}
 }
 
 // FirstRow is the opcode of row 0 in decoded instructions; those below it have a meaning of their own.
 const FirstRow = 2
-
-func (x *exec) row(r int, o *operands, out *strings.Builder) {
-	f := x.i.Symbolic(r)
-	o.row, o.pat = &x.i.Rows[r], &x.i.Patterns()[r]
-	if o.wide = o.largest(f); o.wide != nil {
-		release(o.wide)
-	}
-	p := &printer{out: out, inlined: ir.Inline(f)}
-	if readsClock(f) { // the loop keeps no count of steps while it runs
-		p.line("if !precise { n++; end = exitSlow; break loop }")
-	}
-	x.hooks(p, o)
-	p.statements(f.Body)
-}
 
 // release takes back the uses that a value makes of others: it is computed elsewhere.
 func release(n *ir.Node) {
@@ -216,7 +266,7 @@ func readsClock(f *ir.Func) bool {
 	return found
 }
 
-func (x *exec) hooks(p *printer, o *operands) {
+func (x *exec) hooks(p *printer, o *operands, local map[ir.Cell]string) {
 	p.special = func(n *ir.Node) (string, bool) {
 		switch {
 		case n == o.wide:
@@ -229,10 +279,6 @@ func (x *exec) hooks(p *printer, o *operands) {
 		}
 		return "", false
 	}
-	local := map[ir.Cell]string{ir.PC: "pc"}
-	if x.delay {
-		local[ir.NextPC] = "npc"
-	}
 	cell := func(c ir.Cell) string {
 		if l, ok := local[c]; ok {
 			return l
@@ -243,10 +289,6 @@ func (x *exec) hooks(p *printer, o *operands) {
 	p.set = func(c ir.Cell, v string) string { return cell(c) + " = " + v }
 	p.reg = func(n *ir.Node) string { return "cells[" + register(n, o, false) + "]" }
 	p.setReg = func(n *ir.Node, v string) string { return "cells[" + register(n, o, true) + "] = " + v }
-	p.load, p.store = loadFast, storeFast
-	p.trap = func(k ir.TrapKind) string {
-		return fmt.Sprintf("n++; end = exitTrap + exit(ir.%s); break loop", trapName(k))
-	}
 }
 
 func register(n *ir.Node, o *operands, dest bool) string {
@@ -274,52 +316,66 @@ func aligned(addr *ir.Node, size uint8) bool {
 	return size == 1 || addr.Op == ir.And && addr.Args[1].Op == ir.Const && ^addr.Args[1].Imm == uint64(size-1)
 }
 
-func order(big bool) string {
-	if big {
-		return "binary.BigEndian"
+// miss prints what to do when an access is not in the cache: a crossing of pages is left to the single step, else
+// the page is to be brought in and the instruction done again.
+func miss(addr string, n *ir.Node, size uint8, what string) string {
+	text := fmt.Sprintf("n++; e.miss = %s; end = %s; break loop", addr, what)
+	if !aligned(n, size) {
+		text = fmt.Sprintf("n++; if %s&0xfff > %#x { end = exitSlow; break loop }; e.miss = %s; end = %s; break loop", addr, 4096-int(size), addr, what)
 	}
-	return "binary.LittleEndian"
+	return text
 }
 
-// hit is the condition under which an access is in the page of cache entry e, at offset.
+// hit is the condition under which an access is in the page of a cache entry, and the offset there.
 func hit(addr string, n *ir.Node, size uint8) (condition, offset string) {
-	condition = fmt.Sprintf("e.Tag == %s>>12", addr)
 	if aligned(n, size) {
-		return condition, fmt.Sprintf("%s&%#x", addr, 4096-int(size))
+		return fmt.Sprintf("entry.Tag == %s>>12", addr), fmt.Sprintf("%s&%#x", addr, 4096-int(size))
 	}
-	return condition + fmt.Sprintf(" && %s&0xfff <= %#x", addr, 4096-int(size)), fmt.Sprintf("%s&0xfff", addr)
+	return fmt.Sprintf("entry.Tag == %s>>12 && %s&0xfff <= %#x", addr, addr, 4096-int(size)), fmt.Sprintf("%s&0xfff", addr)
+}
+
+// pointer is a pointer to a number in a page. Hosts are little-endian, and allow it to be misaligned.
+func pointer(size uint8, offset string) string {
+	return fmt.Sprintf("(*uint%d)(unsafe.Pointer(&entry.Data[%s]))", 8*size, offset)
+}
+
+func swapped(size uint8, big bool, text string) string {
+	if size == 1 || !big {
+		return text
+	}
+	return fmt.Sprintf("bits.ReverseBytes%d(%s)", 8*size, text)
 }
 
 func loadFast(name, addr string, n *ir.Node) string {
 	a := "a" + name[1:]
 	cond, offset := hit(a, n.Args[0], n.Size)
-	value := fmt.Sprintf("uint64(%s.Uint%d(e.Data[%s:]))", order(n.Big), 8*n.Size, offset)
-	switch n.Size {
-	case 1:
-		value = fmt.Sprintf("uint64(e.Data[%s])", offset)
-	case 8:
-		value = fmt.Sprintf("%s.Uint64(e.Data[%s:])", order(n.Big), offset)
-	}
+	value := swapped(n.Size, n.Big, "*"+pointer(n.Size, offset))
 	return fmt.Sprintf(`%s := %s
 var %s uint64
-if e := &reads[%s>>12&0xff]; %s { %s = %s } else { %s = mem.ReadSlow(%s, %d, %t) }`,
-		a, addr, name, a, cond, name, value, name, a, n.Size, n.Big)
+if entry := &reads[%s>>12%%machine.CacheSize]; %s { %s = uint64(%s) } else { %s }`,
+		a, addr, name, a, cond, name, value, miss(a, n.Args[0], n.Size, "exitRead"))
 }
 
 func storeFast(addr, v string, s *ir.Stmt) string {
 	cond, offset := hit("a", s.A, s.Size)
-	put := fmt.Sprintf("%s.PutUint%d(e.Data[%s:], uint%d(v))", order(s.Big), 8*s.Size, offset, 8*s.Size)
-	if s.Size == 1 {
-		put = fmt.Sprintf("e.Data[%s] = byte(v)", offset)
-	}
+	value := swapped(s.Size, s.Big, fmt.Sprintf("uint%d(v)", 8*s.Size))
 	near := "(a^cells[ir.ReservationAddress])>>3 == 0"
 	if !aligned(s.A, s.Size) {
-		near += fmt.Sprintf(" || (a+%d^cells[ir.ReservationAddress])>>3 == 0", s.Size-1)
+		near = fmt.Sprintf("(%s || (a+%d^cells[ir.ReservationAddress])>>3 == 0)", near, s.Size-1)
 	}
 	return fmt.Sprintf(`{ a, v := %s, uint64(%s)
-if %s { m.Forget() }
-if e := &writes[a>>12&0xff]; %s { %s } else { mem.WriteSlow(a, %d, %t, v) } }`,
-		addr, v, near, cond, put, s.Size, s.Big)
+if entry := &writes[a>>12%%machine.CacheSize]; %s { *%s = %s } else { %s }
+if %s && cells[ir.ReservationStatus] != 0 {
+cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0 } }`,
+		addr, v, cond, pointer(s.Size, offset), value, miss("a", s.A, s.Size, "exitWrite"), near)
+}
+
+func loadSlow(name, addr string, n *ir.Node) string {
+	return fmt.Sprintf("%s := m.Load(%s, %d, %t)", name, addr, n.Size, n.Big)
+}
+
+func storeSlow(addr, v string, s *ir.Stmt) string {
+	return fmt.Sprintf("m.Store(%s, %d, %t, %s)", addr, s.Size, s.Big, v)
 }
 
 // prepare prints the function that fills a decoded instruction from a word.

@@ -37,12 +37,7 @@ func kernelHooks(p *printer) {
 	p.set = func(c ir.Cell, v string) string { return p.get(c) + " = " + v }
 	p.reg = func(n *ir.Node) string { return "cells[" + p.expr(n) + "]" }
 	p.setReg = func(n *ir.Node, v string) string { return p.reg(n) + " = " + v }
-	p.load = func(name, addr string, n *ir.Node) string {
-		return fmt.Sprintf("%s := m.Load(%s, %d, %t)", name, addr, n.Size, n.Big)
-	}
-	p.store = func(addr, v string, s *ir.Stmt) string {
-		return fmt.Sprintf("m.Store(%s, %d, %t, %s)", addr, s.Size, s.Big, v)
-	}
+	p.load, p.store = loadSlow, storeSlow
 	p.trap = func(k ir.TrapKind) string { panic("emit: a kernel traps: " + k.String()) }
 	p.prim = func(s *ir.Stmt, args []string) string {
 		list := strings.Join(args, ", ")
