@@ -2,8 +2,8 @@ package ir
 
 // Inline tells which computed values a printer may write where they are used, instead of giving them a
 // name: those used once, in the same list of statements, with nothing between that could change what they
-// read. Loads and selections keep their place: the first because order matters in a witness, the second
-// because they are printed as statements.
+// read. Loads keep their place because order matters in a witness; selections and high products because
+// Go needs statements for them.
 func Inline(f *Func) map[*Node]bool {
 	inlined := map[*Node]bool{}
 	inlineList(f.Body, inlined)
@@ -43,7 +43,13 @@ func inlineList(list []*Stmt, inlined map[*Node]bool) {
 	}
 }
 
-func movable(op Op) bool { return op.Pure() && op != Select || op == GetReg || op == GetCell }
+func movable(op Op) bool {
+	switch op {
+	case Select, MulHighU, MulHighS, MulHighSU:
+		return false
+	}
+	return op.Pure() || op == GetReg || op == GetCell
+}
 
 func operands(s *Stmt) []*Node {
 	if s.Kind == Let {

@@ -12,1449 +12,1459 @@ import (
 // execMips64 runs up to n instructions. See execFunc.
 func execMips64(e *Engine, n uint64) (left uint64, end exit) {
 	cells, reads, writes := &e.m.Cells, &e.m.Mem.Reads, &e.m.Mem.Writes
-	pc, base, code := cells[ir.PC], uint64(noBase), unsafe.Pointer(nil)
+	pc := cells[ir.PC]
 	npc := cells[ir.NextPC]
-loop:
-	for n != 0 {
-		off := pc - base
-		if off&^0xffc != 0 { // another page, or misaligned
-			entry := &e.code[pc>>12%codeEntries]
-			if entry.base != pc&^0xffc {
-				end = exitPage
-				break loop
-			}
-			base, code = entry.base, entry.insns
-			off = pc - base
+	end = exitPage
+pages:
+	for {
+		entry := &e.code[pc>>12%codeEntries]
+		base, code := entry.base, (*[1024]Insn)(entry.insns)
+		if base != pc&^0xffc {
+			break
 		}
-		in := (*Insn)(unsafe.Add(code, off*4))
-		n--
-		switch in.Op {
-		case opUndecoded:
-			n++
-			end = exitDecode
-			break loop
-		case opUnknown:
-			n++
-			end = exitSlow
-			break loop
-		case 2: // add rd, rs, rt
-			cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
-			t7 := npc
-			pc = t7
-			npc = (t7 + 4)
-		case 3: // addu rd, rs, rt
-			cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
-			t7 := npc
-			pc = t7
-			npc = (t7 + 4)
-		case 4: // sub rd, rs, rt
-			cells[in.C] = uint64(int32((cells[in.A] - cells[in.B])))
-			t7 := npc
-			pc = t7
-			npc = (t7 + 4)
-		case 5: // subu rd, rs, rt
-			cells[in.C] = uint64(int32((cells[in.A] - cells[in.B])))
-			t7 := npc
-			pc = t7
-			npc = (t7 + 4)
-		case 6: // and rd, rs, rt
-			cells[in.C] = (cells[in.A] & cells[in.B])
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 7: // or rd, rs, rt
-			cells[in.C] = (cells[in.A] | cells[in.B])
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 8: // xor rd, rs, rt
-			cells[in.C] = (cells[in.A] ^ cells[in.B])
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 9: // nor rd, rs, rt
-			cells[in.C] = ((cells[in.A] | cells[in.B]) ^ 0xffffffffffffffff)
-			t8 := npc
-			pc = t8
-			npc = (t8 + 4)
-		case 10: // slt rd, rs, rt
-			cells[in.C] = words.Truth(int64(cells[in.A]) < int64(cells[in.B]))
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 11: // sltu rd, rs, rt
-			cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 12: // dadd rd, rs, rt
-			cells[in.C] = (cells[in.A] + cells[in.B])
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 13: // daddu rd, rs, rt
-			cells[in.C] = (cells[in.A] + cells[in.B])
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 14: // dsub rd, rs, rt
-			cells[in.C] = (cells[in.A] - cells[in.B])
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 15: // dsubu rd, rs, rt
-			cells[in.C] = (cells[in.A] - cells[in.B])
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 16: // addi rt, rs, imm
-			cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 17: // addiu rt, rs, imm
-			cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 18: // slti rt, rs, imm
-			cells[in.B] = words.Truth(int64(cells[in.A]) < int64(in.Imm))
-			t5 := npc
-			pc = t5
-			npc = (t5 + 4)
-		case 19: // sltiu rt, rs, imm
-			cells[in.B] = words.Truth(cells[in.A] < in.Imm)
-			t5 := npc
-			pc = t5
-			npc = (t5 + 4)
-		case 20: // andi rt, rs, uimm
-			cells[in.B] = (cells[in.A] & in.Imm)
-			t5 := npc
-			pc = t5
-			npc = (t5 + 4)
-		case 21: // ori rt, rs, uimm
-			cells[in.B] = (cells[in.A] | in.Imm)
-			t5 := npc
-			pc = t5
-			npc = (t5 + 4)
-		case 22: // xori rt, rs, uimm
-			cells[in.B] = (cells[in.A] ^ in.Imm)
-			t5 := npc
-			pc = t5
-			npc = (t5 + 4)
-		case 23: // lui rt, uimm
-			cells[in.A] = in.Imm
-			t5 := npc
-			pc = t5
-			npc = (t5 + 4)
-		case 24: // daddi rt, rs, imm
-			cells[in.B] = (cells[in.A] + in.Imm)
-			t5 := npc
-			pc = t5
-			npc = (t5 + 4)
-		case 25: // daddiu rt, rs, imm
-			cells[in.B] = (cells[in.A] + in.Imm)
-			t5 := npc
-			pc = t5
-			npc = (t5 + 4)
-		case 26: // sll rd, rt, sa
-			cells[in.C] = uint64(int32((cells[in.A] << (uint64(in.B) & 63))))
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 27: // srl rd, rt, sa
-			cells[in.C] = uint64(int32(((cells[in.A] & 0xffffffff) >> (uint64(in.B) & 63))))
-			t8 := npc
-			pc = t8
-			npc = (t8 + 4)
-		case 28: // rotr rd, rt, sa
-			t5 := (cells[in.A] & 0xffffffff)
-			cells[in.C] = uint64(int32((((t5 << 32) | t5) >> (uint64(in.B) & 63))))
-			t11 := npc
-			pc = t11
-			npc = (t11 + 4)
-		case 29: // sra rd, rt, sa
-			cells[in.C] = uint64(int64(uint64(int32(cells[in.A]))) >> (uint64(in.B) & 63))
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 30: // sllv rd, rt, rs
-			cells[in.C] = uint64(int32((cells[in.A] << ((cells[in.B] & 0x1f) & 63))))
-			t9 := npc
-			pc = t9
-			npc = (t9 + 4)
-		case 31: // srlv rd, rt, rs
-			cells[in.C] = uint64(int32(((cells[in.A] & 0xffffffff) >> ((cells[in.B] & 0x1f) & 63))))
-			t11 := npc
-			pc = t11
-			npc = (t11 + 4)
-		case 32: // rotrv rd, rt, rs
-			t8 := (cells[in.A] & 0xffffffff)
-			cells[in.C] = uint64(int32((((t8 << 32) | t8) >> ((cells[in.B] & 0x1f) & 63))))
-			t14 := npc
-			pc = t14
-			npc = (t14 + 4)
-		case 33: // srav rd, rt, rs
-			cells[in.C] = uint64(int64(uint64(int32(cells[in.A]))) >> ((cells[in.B] & 0x1f) & 63))
-			t9 := npc
-			pc = t9
-			npc = (t9 + 4)
-		case 34: // dsllv rd, rt, rs
-			cells[in.C] = (cells[in.A] << ((cells[in.B] & 0x3f) & 63))
-			t8 := npc
-			pc = t8
-			npc = (t8 + 4)
-		case 35: // dsrlv rd, rt, rs
-			cells[in.C] = (cells[in.A] >> ((cells[in.B] & 0x3f) & 63))
-			t8 := npc
-			pc = t8
-			npc = (t8 + 4)
-		case 36: // drotrv rd, rt, rs
-			t3 := cells[in.A]
-			t6 := (cells[in.B] & 0x3f)
-			cells[in.C] = ((t3 >> (t6 & 63)) | (t3 << (((0 - t6) & 0x3f) & 63)))
-			t14 := npc
-			pc = t14
-			npc = (t14 + 4)
-		case 37: // dsrav rd, rt, rs
-			cells[in.C] = uint64(int64(cells[in.A]) >> ((cells[in.B] & 0x3f) & 63))
-			t8 := npc
-			pc = t8
-			npc = (t8 + 4)
-		case 38: // dsll rd, rt, sa
-			cells[in.C] = (cells[in.A] << (uint64(in.B) & 63))
-			t5 := npc
-			pc = t5
-			npc = (t5 + 4)
-		case 39: // dsrl rd, rt, sa
-			cells[in.C] = (cells[in.A] >> (uint64(in.B) & 63))
-			t5 := npc
-			pc = t5
-			npc = (t5 + 4)
-		case 40: // drotr rd, rt, sa
-			t3 := cells[in.A]
-			cells[in.C] = ((t3 >> (uint64(in.B) & 63)) | (t3 << (in.Imm & 63)))
-			t11 := npc
-			pc = t11
-			npc = (t11 + 4)
-		case 41: // dsra rd, rt, sa
-			cells[in.C] = uint64(int64(cells[in.A]) >> (uint64(in.B) & 63))
-			t5 := npc
-			pc = t5
-			npc = (t5 + 4)
-		case 42: // dsll32 rd, rt, sa
-			cells[in.B] = (cells[in.A] << (in.Imm & 63))
-			t7 := npc
-			pc = t7
-			npc = (t7 + 4)
-		case 43: // dsrl32 rd, rt, sa
-			cells[in.B] = (cells[in.A] >> (in.Imm & 63))
-			t7 := npc
-			pc = t7
-			npc = (t7 + 4)
-		case 44: // drotr32 rd, rt, sa
-			t3 := cells[in.A]
-			cells[in.C] = ((t3 >> ((uint64(in.B) + 0x20) & 63)) | (t3 << (in.Imm & 63)))
-			t13 := npc
-			pc = t13
-			npc = (t13 + 4)
-		case 45: // dsra32 rd, rt, sa
-			cells[in.B] = uint64(int64(cells[in.A]) >> (in.Imm & 63))
-			t7 := npc
-			pc = t7
-			npc = (t7 + 4)
-		case 46: // movz rd, rs, rt
-			t6 := cells[in.A]
-			if cells[in.B] != 0 {
-				t6 = cells[in.C]
+		for {
+			off := pc - base
+			if off&^0xffc != 0 {
+				continue pages
+			} // another page, or misaligned
+			if n == 0 {
+				end = exitBudget
+				break pages
 			}
-			cells[in.D] = t6
-			t7 := npc
-			pc = t7
-			npc = (t7 + 4)
-		case 47: // movn rd, rs, rt
-			t6 := cells[in.A]
-			if cells[in.B] != 0 {
-				t6 = cells[in.C]
-			}
-			cells[in.D] = t6
-			t7 := npc
-			pc = t7
-			npc = (t7 + 4)
-		case 48: // mult rs, rt
-			t6 := (uint64(int32(cells[in.A])) * uint64(int32(cells[in.B])))
-			cells[ir.Hi] = uint64(int64(t6) >> 32)
-			cells[ir.Lo] = uint64(int32(t6))
-			t10 := npc
-			pc = t10
-			npc = (t10 + 4)
-		case 49: // multu rs, rt
-			t8 := ((cells[in.A] & 0xffffffff) * (cells[in.B] & 0xffffffff))
-			cells[ir.Hi] = uint64(int64(t8) >> 32)
-			cells[ir.Lo] = uint64(int32(t8))
-			t12 := npc
-			pc = t12
-			npc = (t12 + 4)
-		case 50: // div zero, rs, rt
-			t3 := uint64(int32(cells[in.A]))
-			if t3 == 0 {
+			in := (*Insn)(unsafe.Add(unsafe.Pointer(code), off*4))
+			n--
+			switch in.Op {
+			case opUndecoded:
+				n++
+				end = exitDecode
+				break pages
+			case opUnknown:
 				n++
 				end = exitSlow
-				break loop
-			}
-			t7 := uint64(int32(cells[in.B]))
-			cells[ir.Hi] = uint64(int32(words.RemS(t7, t3)))
-			cells[ir.Lo] = uint64(int32(words.DivS(t7, t3)))
-			t12 := npc
-			pc = t12
-			npc = (t12 + 4)
-		case 51: // divu zero, rs, rt
-			t4 := (cells[in.A] & 0xffffffff)
-			if t4 == 0 {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t9 := (cells[in.B] & 0xffffffff)
-			cells[ir.Hi] = uint64(int32(words.RemU(t9, t4)))
-			cells[ir.Lo] = uint64(int32(words.DivU(t9, t4)))
-			t14 := npc
-			pc = t14
-			npc = (t14 + 4)
-		case 52: // dmult rs, rt
-			t2 := cells[in.A]
-			t3 := cells[in.B]
-			cells[ir.Hi] = words.MulHighS(t2, t3)
-			cells[ir.Lo] = (t2 * t3)
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 53: // dmultu rs, rt
-			t2 := cells[in.A]
-			t3 := cells[in.B]
-			cells[ir.Hi] = words.MulHighU(t2, t3)
-			cells[ir.Lo] = (t2 * t3)
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 54: // ddiv zero, rs, rt
-			t2 := cells[in.A]
-			if t2 == 0 {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t5 := cells[in.B]
-			cells[ir.Hi] = words.RemS(t5, t2)
-			cells[ir.Lo] = words.DivS(t5, t2)
-			t8 := npc
-			pc = t8
-			npc = (t8 + 4)
-		case 55: // ddivu zero, rs, rt
-			t2 := cells[in.A]
-			if t2 == 0 {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t5 := cells[in.B]
-			cells[ir.Hi] = words.RemU(t5, t2)
-			cells[ir.Lo] = words.DivU(t5, t2)
-			t8 := npc
-			pc = t8
-			npc = (t8 + 4)
-		case 56: // mfhi rd
-			cells[in.A] = cells[ir.Hi]
-			t2 := npc
-			pc = t2
-			npc = (t2 + 4)
-		case 57: // mthi rs
-			cells[ir.Hi] = cells[in.A]
-			t2 := npc
-			pc = t2
-			npc = (t2 + 4)
-		case 58: // mflo rd
-			cells[in.A] = cells[ir.Lo]
-			t2 := npc
-			pc = t2
-			npc = (t2 + 4)
-		case 59: // mtlo rs
-			cells[ir.Lo] = cells[in.A]
-			t2 := npc
-			pc = t2
-			npc = (t2 + 4)
-		case 60: // madd rs, rt
-			t14 := (((cells[ir.Hi] << 32) | (cells[ir.Lo] & 0xffffffff)) + (uint64(int32(cells[in.A])) * uint64(int32(cells[in.B]))))
-			cells[ir.Hi] = uint64(int64(t14) >> 32)
-			cells[ir.Lo] = uint64(int32(t14))
-			t18 := npc
-			pc = t18
-			npc = (t18 + 4)
-		case 61: // maddu rs, rt
-			t16 := (((cells[ir.Hi] << 32) | (cells[ir.Lo] & 0xffffffff)) + ((cells[in.A] & 0xffffffff) * (cells[in.B] & 0xffffffff)))
-			cells[ir.Hi] = uint64(int64(t16) >> 32)
-			cells[ir.Lo] = uint64(int32(t16))
-			t20 := npc
-			pc = t20
-			npc = (t20 + 4)
-		case 62: // msub rs, rt
-			t14 := (((cells[ir.Hi] << 32) | (cells[ir.Lo] & 0xffffffff)) - (uint64(int32(cells[in.A])) * uint64(int32(cells[in.B]))))
-			cells[ir.Hi] = uint64(int64(t14) >> 32)
-			cells[ir.Lo] = uint64(int32(t14))
-			t18 := npc
-			pc = t18
-			npc = (t18 + 4)
-		case 63: // msubu rs, rt
-			t16 := (((cells[ir.Hi] << 32) | (cells[ir.Lo] & 0xffffffff)) - ((cells[in.A] & 0xffffffff) * (cells[in.B] & 0xffffffff)))
-			cells[ir.Hi] = uint64(int64(t16) >> 32)
-			cells[ir.Lo] = uint64(int32(t16))
-			t20 := npc
-			pc = t20
-			npc = (t20 + 4)
-		case 64: // mul rd, rs, rt
-			cells[in.C] = uint64(int32((cells[in.A] * cells[in.B])))
-			t7 := npc
-			pc = t7
-			npc = (t7 + 4)
-		case 65: // clz rd, rs
-			cells[in.B] = (words.Clz((cells[in.A] & 0xffffffff)) - 0x20)
-			t9 := npc
-			pc = t9
-			npc = (t9 + 4)
-		case 66: // clo rd, rs
-			cells[in.B] = (words.Clz(((cells[in.A] ^ 0xffffffffffffffff) & 0xffffffff)) - 0x20)
-			t11 := npc
-			pc = t11
-			npc = (t11 + 4)
-		case 67: // dclz rd, rs
-			cells[in.B] = words.Clz(cells[in.A])
-			t5 := npc
-			pc = t5
-			npc = (t5 + 4)
-		case 68: // dclo rd, rs
-			cells[in.B] = words.Clz((cells[in.A] ^ 0xffffffffffffffff))
-			t7 := npc
-			pc = t7
-			npc = (t7 + 4)
-		case 69: // ext rt, rs, pos, msb+1
-			if in.Imm != 0 {
-				n++
-				end = exitSlow
-				break loop
-			}
-			cells[in.D] = uint64(int32(((cells[in.A] >> (uint64(in.B) & 63)) & (uint64(0xffffffffffffffff) >> ((0x3f - uint64(in.C)) & 63)))))
-			t17 := npc
-			pc = t17
-			npc = (t17 + 4)
-		case 70: // dextm rt, rs, pos, msb+33
-			if in.Imm != 0 {
-				n++
-				end = exitSlow
-				break loop
-			}
-			cells[in.D] = ((cells[in.A] >> (uint64(in.B) & 63)) & (uint64(0xffffffffffffffff) >> ((0x3f - (uint64(in.C) + 0x20)) & 63)))
-			t17 := npc
-			pc = t17
-			npc = (t17 + 4)
-		case 71: // dextu rt, rs, pos+32, msb+1
-			if in.Imm != 0 {
-				n++
-				end = exitSlow
-				break loop
-			}
-			cells[in.D] = ((cells[in.A] >> ((uint64(in.B) + 0x20) & 63)) & (uint64(0xffffffffffffffff) >> ((0x3f - uint64(in.C)) & 63)))
-			t17 := npc
-			pc = t17
-			npc = (t17 + 4)
-		case 72: // dext rt, rs, pos, msb+1
-			if in.Imm != 0 {
-				n++
-				end = exitSlow
-				break loop
-			}
-			cells[in.D] = ((cells[in.A] >> (uint64(in.B) & 63)) & (uint64(0xffffffffffffffff) >> ((0x3f - uint64(in.C)) & 63)))
-			t16 := npc
-			pc = t16
-			npc = (t16 + 4)
-		case 73: // ins rt, rs, pos, msb+1-pos
-			if uint64(in.A) < uint64(in.B) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			cells[in.E] = uint64(int32(((cells[in.C] & in.Imm) | ((cells[in.D] << (uint64(in.B) & 63)) & ((uint64(0xffffffffffffffff) >> ((0x3f - (uint64(in.A) - uint64(in.B))) & 63)) << (uint64(in.B) & 63))))))
-			t22 := npc
-			pc = t22
-			npc = (t22 + 4)
-		case 74: // dinsm rt, rs, pos, msb+33-pos
-			t6 := (uint64(in.A) + 0x20)
-			if t6 < uint64(in.B) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			cells[in.E] = ((cells[in.C] & in.Imm) | ((cells[in.D] << (uint64(in.B) & 63)) & ((uint64(0xffffffffffffffff) >> ((0x3f - (t6 - uint64(in.B))) & 63)) << (uint64(in.B) & 63))))
-			t22 := npc
-			pc = t22
-			npc = (t22 + 4)
-		case 75: // dinsu rt, rs, pos+32, msb+1-pos
-			t5 := (uint64(in.A) + 0x20)
-			t7 := (uint64(in.B) + 0x20)
-			if t7 < t5 {
-				n++
-				end = exitSlow
-				break loop
-			}
-			cells[in.E] = ((cells[in.C] & in.Imm) | ((cells[in.D] << (t5 & 63)) & ((uint64(0xffffffffffffffff) >> ((0x3f - (t7 - t5)) & 63)) << (t5 & 63))))
-			t23 := npc
-			pc = t23
-			npc = (t23 + 4)
-		case 76: // dins rt, rs, pos, msb+1-pos
-			if uint64(in.A) < uint64(in.B) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			cells[in.E] = ((cells[in.C] & in.Imm) | ((cells[in.D] << (uint64(in.B) & 63)) & ((uint64(0xffffffffffffffff) >> ((0x3f - (uint64(in.A) - uint64(in.B))) & 63)) << (uint64(in.B) & 63))))
-			t21 := npc
-			pc = t21
-			npc = (t21 + 4)
-		case 77: // wsbh rd, rt
-			t2 := cells[in.A]
-			cells[in.B] = uint64(int32((((t2 & 0xff00ff00ff00ff) << 8) | ((t2 >> 8) & 0xff00ff00ff00ff))))
-			t13 := npc
-			pc = t13
-			npc = (t13 + 4)
-		case 78: // seb rd, rt
-			cells[in.B] = uint64(int8(cells[in.A]))
-			t4 := npc
-			pc = t4
-			npc = (t4 + 4)
-		case 79: // seh rd, rt
-			cells[in.B] = uint64(int16(cells[in.A]))
-			t4 := npc
-			pc = t4
-			npc = (t4 + 4)
-		case 80: // dsbh rd, rt
-			t2 := cells[in.A]
-			cells[in.B] = (((t2 & 0xff00ff00ff00ff) << 8) | ((t2 >> 8) & 0xff00ff00ff00ff))
-			t12 := npc
-			pc = t12
-			npc = (t12 + 4)
-		case 81: // dshd rd, rt
-			t2 := cells[in.A]
-			t11 := (((t2 & 0xffff0000ffff) << 16) | ((t2 >> 16) & 0xffff0000ffff))
-			cells[in.B] = ((t11 << 32) | (t11 >> 32))
-			t17 := npc
-			pc = t17
-			npc = (t17 + 4)
-		case 82: // j region+target
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			pc = (pc + 4)
-			npc = in.Imm
-		case 83: // jal region+target
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t14 := pc
-			pc = (pc + 4)
-			npc = in.Imm
-			cells[31] = (t14 + 8)
-		case 84: // jr rs
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t8 := cells[in.A]
-			pc = (pc + 4)
-			npc = t8
-		case 85: // jr.hb rs
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t8 := cells[in.A]
-			pc = (pc + 4)
-			npc = t8
-		case 86: // jalr rd?31, rs
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t9 := cells[in.A]
-			t10 := pc
-			pc = (pc + 4)
-			npc = t9
-			cells[in.B] = (t10 + 8)
-		case 87: // jalr.hb rd?31, rs
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t9 := cells[in.A]
-			t10 := pc
-			pc = (pc + 4)
-			npc = t9
-			cells[in.B] = (t10 + 8)
-		case 88: // beq rs, rt, pc+4+imm
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t18 := pc
-			t24 := (pc + 8)
-			if cells[in.A] == cells[in.B] {
-				t24 = in.Imm
-			}
-			npc = t24
-			pc = (t18 + 4)
-		case 89: // bne rs, rt, pc+4+imm
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t20 := pc
-			t26 := (pc + 8)
-			if cells[in.A] != cells[in.B] {
-				t26 = in.Imm
-			}
-			npc = t26
-			pc = (t20 + 4)
-		case 90: // blez rs, pc+4+imm
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t18 := pc
-			t24 := (pc + 8)
-			if 0 >= int64(cells[in.A]) {
-				t24 = in.Imm
-			}
-			npc = t24
-			pc = (t18 + 4)
-		case 91: // bgtz rs, pc+4+imm
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t16 := pc
-			t22 := (pc + 8)
-			if 0 < int64(cells[in.A]) {
-				t22 = in.Imm
-			}
-			npc = t22
-			pc = (t16 + 4)
-		case 92: // beql rs, rt, pc+4+imm
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t13 := words.Truth(cells[in.A] == cells[in.B])
-			t18 := pc
-			t21 := pc
-			t27 := (pc + 0xc)
-			if t13 != 0 {
-				t27 = in.Imm
-			}
-			npc = t27
-			t28 := (t21 + 8)
-			if t13 != 0 {
-				t28 = (t18 + 4)
-			}
-			pc = t28
-		case 93: // bnel rs, rt, pc+4+imm
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t15 := words.Truth(cells[in.A] != cells[in.B])
-			t20 := pc
-			t23 := pc
-			t29 := (pc + 0xc)
-			if t15 != 0 {
-				t29 = in.Imm
-			}
-			npc = t29
-			t30 := (t23 + 8)
-			if t15 != 0 {
-				t30 = (t20 + 4)
-			}
-			pc = t30
-		case 94: // blezl rs, pc+4+imm
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t13 := words.Truth(0 >= int64(cells[in.A]))
-			t18 := pc
-			t21 := pc
-			t27 := (pc + 0xc)
-			if t13 != 0 {
-				t27 = in.Imm
-			}
-			npc = t27
-			t28 := (t21 + 8)
-			if t13 != 0 {
-				t28 = (t18 + 4)
-			}
-			pc = t28
-		case 95: // bgtzl rs, pc+4+imm
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t11 := words.Truth(0 < int64(cells[in.A]))
-			t16 := pc
-			t19 := pc
-			t25 := (pc + 0xc)
-			if t11 != 0 {
-				t25 = in.Imm
-			}
-			npc = t25
-			t26 := (t19 + 8)
-			if t11 != 0 {
-				t26 = (t16 + 4)
-			}
-			pc = t26
-		case 96: // bltz rs, pc+4+imm
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t16 := pc
-			t22 := (pc + 8)
-			if int64(cells[in.A]) < 0 {
-				t22 = in.Imm
-			}
-			npc = t22
-			pc = (t16 + 4)
-		case 97: // bgez rs, pc+4+imm
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t18 := pc
-			t24 := (pc + 8)
-			if int64(cells[in.A]) >= 0 {
-				t24 = in.Imm
-			}
-			npc = t24
-			pc = (t18 + 4)
-		case 98: // bltzl rs, pc+4+imm
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t11 := words.Truth(int64(cells[in.A]) < 0)
-			t16 := pc
-			t19 := pc
-			t25 := (pc + 0xc)
-			if t11 != 0 {
-				t25 = in.Imm
-			}
-			npc = t25
-			t26 := (t19 + 8)
-			if t11 != 0 {
-				t26 = (t16 + 4)
-			}
-			pc = t26
-		case 99: // bgezl rs, pc+4+imm
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t13 := words.Truth(int64(cells[in.A]) >= 0)
-			t18 := pc
-			t21 := pc
-			t27 := (pc + 0xc)
-			if t13 != 0 {
-				t27 = in.Imm
-			}
-			npc = t27
-			t28 := (t21 + 8)
-			if t13 != 0 {
-				t28 = (t18 + 4)
-			}
-			pc = t28
-		case 100: // bltzal rs, pc+4+imm
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t9 := cells[in.A]
-			cells[31] = (pc + 8)
-			t20 := pc
-			t26 := (pc + 8)
-			if int64(t9) < 0 {
-				t26 = in.Imm
-			}
-			npc = t26
-			pc = (t20 + 4)
-		case 101: // bgezal rs, pc+4+imm
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t9 := cells[in.A]
-			cells[31] = (pc + 8)
-			t22 := pc
-			t28 := (pc + 8)
-			if int64(t9) >= 0 {
-				t28 = in.Imm
-			}
-			npc = t28
-			pc = (t22 + 4)
-		case 102: // bltzall rs, pc+4+imm
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t11 := words.Truth(int64(cells[in.A]) < 0)
-			cells[31] = (pc + 8)
-			t20 := pc
-			t23 := pc
-			t29 := (pc + 0xc)
-			if t11 != 0 {
-				t29 = in.Imm
-			}
-			npc = t29
-			t30 := (t23 + 8)
-			if t11 != 0 {
-				t30 = (t20 + 4)
-			}
-			pc = t30
-		case 103: // bgezall rs, pc+4+imm
-			if npc != (pc + 4) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t13 := words.Truth(int64(cells[in.A]) >= 0)
-			cells[31] = (pc + 8)
-			t22 := pc
-			t25 := pc
-			t31 := (pc + 0xc)
-			if t13 != 0 {
-				t31 = in.Imm
-			}
-			npc = t31
-			t32 := (t25 + 8)
-			if t13 != 0 {
-				t32 = (t22 + 4)
-			}
-			pc = t32
-		case 104: // lb rt, imm(rs)
-			a6 := (cells[in.A] + in.Imm)
-			var t6 uint64
-			if entry := &reads[a6>>12%machine.CacheSize]; entry.Tag == a6>>12 {
-				t6 = uint64(*(*uint8)(unsafe.Pointer(&entry.Data[a6&0xfff])))
-			} else {
-				n++
-				e.miss = a6
-				end = exitRead
-				break loop
-			}
-			cells[in.B] = uint64(int8(t6))
-			t8 := npc
-			pc = t8
-			npc = (t8 + 4)
-		case 105: // lh rt, imm(rs)
-			a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffe)
-			var t7 uint64
-			if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
-				t7 = uint64(bits.ReverseBytes16(*(*uint16)(unsafe.Pointer(&entry.Data[a7&0xffe]))))
-			} else {
-				n++
-				e.miss = a7
-				end = exitRead
-				break loop
-			}
-			cells[in.B] = uint64(int16(t7))
-			t9 := npc
-			pc = t9
-			npc = (t9 + 4)
-		case 106: // lwl rt, imm(rs)
-			t4 := (cells[in.A] + in.Imm)
-			t8 := ((t4 & 3) << 3)
-			a15 := (t4 & 0xfffffffffffffffc)
-			var t15 uint64
-			if entry := &reads[a15>>12%machine.CacheSize]; entry.Tag == a15>>12 {
-				t15 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a15&0xffc]))))
-			} else {
-				n++
-				e.miss = a15
-				end = exitRead
-				break loop
-			}
-			cells[in.C] = uint64(int32(((t15 << (t8 & 63)) | (cells[in.B] & ((uint64(1) << (t8 & 63)) - 1)))))
-			t25 := npc
-			pc = t25
-			npc = (t25 + 4)
-		case 107: // lw rt, imm(rs)
-			a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc)
-			var t7 uint64
-			if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
-				t7 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xffc]))))
-			} else {
-				n++
-				e.miss = a7
-				end = exitRead
-				break loop
-			}
-			cells[in.B] = uint64(int32(t7))
-			t9 := npc
-			pc = t9
-			npc = (t9 + 4)
-		case 108: // lbu rt, imm(rs)
-			a6 := (cells[in.A] + in.Imm)
-			var t6 uint64
-			if entry := &reads[a6>>12%machine.CacheSize]; entry.Tag == a6>>12 {
-				t6 = uint64(*(*uint8)(unsafe.Pointer(&entry.Data[a6&0xfff])))
-			} else {
-				n++
-				e.miss = a6
-				end = exitRead
-				break loop
-			}
-			cells[in.B] = t6
-			t7 := npc
-			pc = t7
-			npc = (t7 + 4)
-		case 109: // lhu rt, imm(rs)
-			a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffe)
-			var t7 uint64
-			if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
-				t7 = uint64(bits.ReverseBytes16(*(*uint16)(unsafe.Pointer(&entry.Data[a7&0xffe]))))
-			} else {
-				n++
-				e.miss = a7
-				end = exitRead
-				break loop
-			}
-			cells[in.B] = t7
-			t8 := npc
-			pc = t8
-			npc = (t8 + 4)
-		case 110: // lwr rt, imm(rs)
-			t4 := (cells[in.A] + in.Imm)
-			t12 := (((t4 & 3) ^ 3) << 3)
-			a15 := (t4 & 0xfffffffffffffffc)
-			var t15 uint64
-			if entry := &reads[a15>>12%machine.CacheSize]; entry.Tag == a15>>12 {
-				t15 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a15&0xffc]))))
-			} else {
-				n++
-				e.miss = a15
-				end = exitRead
-				break loop
-			}
-			t25 := uint64(int32(t15))
-			if t12 != 0 {
-				t25 = ((t15 >> (t12 & 63)) | (cells[in.B] & ((uint64(0xffffffff) >> (t12 & 63)) ^ 0xffffffffffffffff)))
-			}
-			cells[in.C] = t25
-			t26 := npc
-			pc = t26
-			npc = (t26 + 4)
-		case 111: // lwu rt, imm(rs)
-			a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc)
-			var t7 uint64
-			if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
-				t7 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xffc]))))
-			} else {
-				n++
-				e.miss = a7
-				end = exitRead
-				break loop
-			}
-			cells[in.B] = t7
-			t8 := npc
-			pc = t8
-			npc = (t8 + 4)
-		case 112: // ld rt, imm(rs)
-			a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8)
-			var t7 uint64
-			if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
-				t7 = uint64(bits.ReverseBytes64(*(*uint64)(unsafe.Pointer(&entry.Data[a7&0xff8]))))
-			} else {
-				n++
-				e.miss = a7
-				end = exitRead
-				break loop
-			}
-			cells[in.B] = t7
-			t8 := npc
-			pc = t8
-			npc = (t8 + 4)
-		case 113: // ldl rt, imm(rs)
-			t4 := (cells[in.A] + in.Imm)
-			t8 := ((t4 & 7) << 3)
-			a15 := (t4 & 0xfffffffffffffff8)
-			var t15 uint64
-			if entry := &reads[a15>>12%machine.CacheSize]; entry.Tag == a15>>12 {
-				t15 = uint64(bits.ReverseBytes64(*(*uint64)(unsafe.Pointer(&entry.Data[a15&0xff8]))))
-			} else {
-				n++
-				e.miss = a15
-				end = exitRead
-				break loop
-			}
-			cells[in.C] = ((t15 << (t8 & 63)) | (cells[in.B] & ((uint64(1) << (t8 & 63)) - 1)))
-			t24 := npc
-			pc = t24
-			npc = (t24 + 4)
-		case 114: // ldr rt, imm(rs)
-			t4 := (cells[in.A] + in.Imm)
-			t12 := (((t4 & 7) ^ 7) << 3)
-			a15 := (t4 & 0xfffffffffffffff8)
-			var t15 uint64
-			if entry := &reads[a15>>12%machine.CacheSize]; entry.Tag == a15>>12 {
-				t15 = uint64(bits.ReverseBytes64(*(*uint64)(unsafe.Pointer(&entry.Data[a15&0xff8]))))
-			} else {
-				n++
-				e.miss = a15
-				end = exitRead
-				break loop
-			}
-			cells[in.C] = ((t15 >> (t12 & 63)) | (cells[in.B] & ((uint64(0xffffffffffffffff) >> (t12 & 63)) ^ 0xffffffffffffffff)))
-			t24 := npc
-			pc = t24
-			npc = (t24 + 4)
-		case 115: // sb rt, imm(rs)
-			{
-				a, v := (cells[in.A] + in.Imm), uint64(cells[in.B])
-				if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
-					*(*uint8)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint8(v)
+				break pages
+			case 2: // add rd, rs, rt
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 3: // addu rd, rs, rt
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 4: // sub rd, rs, rt
+				cells[in.C] = uint64(int32((cells[in.A] - cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 5: // subu rd, rs, rt
+				cells[in.C] = uint64(int32((cells[in.A] - cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 6: // and rd, rs, rt
+				cells[in.C] = (cells[in.A] & cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 7: // or rd, rs, rt
+				cells[in.C] = (cells[in.A] | cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 8: // xor rd, rs, rt
+				cells[in.C] = (cells[in.A] ^ cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 9: // nor rd, rs, rt
+				cells[in.C] = ((cells[in.A] | cells[in.B]) ^ 0xffffffffffffffff)
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 10: // slt rd, rs, rt
+				cells[in.C] = words.Truth(int64(cells[in.A]) < int64(cells[in.B]))
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 11: // sltu rd, rs, rt
+				cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 12: // dadd rd, rs, rt
+				cells[in.C] = (cells[in.A] + cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 13: // daddu rd, rs, rt
+				cells[in.C] = (cells[in.A] + cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 14: // dsub rd, rs, rt
+				cells[in.C] = (cells[in.A] - cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 15: // dsubu rd, rs, rt
+				cells[in.C] = (cells[in.A] - cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 16: // addi rt, rs, imm
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 17: // addiu rt, rs, imm
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 18: // slti rt, rs, imm
+				cells[in.B] = words.Truth(int64(cells[in.A]) < int64(in.Imm))
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 19: // sltiu rt, rs, imm
+				cells[in.B] = words.Truth(cells[in.A] < in.Imm)
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 20: // andi rt, rs, uimm
+				cells[in.B] = (cells[in.A] & in.Imm)
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 21: // ori rt, rs, uimm
+				cells[in.B] = (cells[in.A] | in.Imm)
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 22: // xori rt, rs, uimm
+				cells[in.B] = (cells[in.A] ^ in.Imm)
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 23: // lui rt, uimm
+				cells[in.A] = in.Imm
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 24: // daddi rt, rs, imm
+				cells[in.B] = (cells[in.A] + in.Imm)
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 25: // daddiu rt, rs, imm
+				cells[in.B] = (cells[in.A] + in.Imm)
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 26: // sll rd, rt, sa
+				cells[in.C] = uint64(int32((cells[in.A] << (uint64(in.B) & 63))))
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 27: // srl rd, rt, sa
+				cells[in.C] = uint64(int32(((cells[in.A] & 0xffffffff) >> (uint64(in.B) & 63))))
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 28: // rotr rd, rt, sa
+				t5 := (cells[in.A] & 0xffffffff)
+				cells[in.C] = uint64(int32((((t5 << 32) | t5) >> (uint64(in.B) & 63))))
+				t11 := npc
+				pc = t11
+				npc = (t11 + 4)
+			case 29: // sra rd, rt, sa
+				cells[in.C] = uint64(int64(uint64(int32(cells[in.A]))) >> (uint64(in.B) & 63))
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 30: // sllv rd, rt, rs
+				cells[in.C] = uint64(int32((cells[in.A] << ((cells[in.B] & 0x1f) & 63))))
+				t9 := npc
+				pc = t9
+				npc = (t9 + 4)
+			case 31: // srlv rd, rt, rs
+				cells[in.C] = uint64(int32(((cells[in.A] & 0xffffffff) >> ((cells[in.B] & 0x1f) & 63))))
+				t11 := npc
+				pc = t11
+				npc = (t11 + 4)
+			case 32: // rotrv rd, rt, rs
+				t8 := (cells[in.A] & 0xffffffff)
+				cells[in.C] = uint64(int32((((t8 << 32) | t8) >> ((cells[in.B] & 0x1f) & 63))))
+				t14 := npc
+				pc = t14
+				npc = (t14 + 4)
+			case 33: // srav rd, rt, rs
+				cells[in.C] = uint64(int64(uint64(int32(cells[in.A]))) >> ((cells[in.B] & 0x1f) & 63))
+				t9 := npc
+				pc = t9
+				npc = (t9 + 4)
+			case 34: // dsllv rd, rt, rs
+				cells[in.C] = (cells[in.A] << ((cells[in.B] & 0x3f) & 63))
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 35: // dsrlv rd, rt, rs
+				cells[in.C] = (cells[in.A] >> ((cells[in.B] & 0x3f) & 63))
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 36: // drotrv rd, rt, rs
+				t3 := cells[in.A]
+				t6 := (cells[in.B] & 0x3f)
+				cells[in.C] = ((t3 >> (t6 & 63)) | (t3 << (((0 - t6) & 0x3f) & 63)))
+				t14 := npc
+				pc = t14
+				npc = (t14 + 4)
+			case 37: // dsrav rd, rt, rs
+				cells[in.C] = uint64(int64(cells[in.A]) >> ((cells[in.B] & 0x3f) & 63))
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 38: // dsll rd, rt, sa
+				cells[in.C] = (cells[in.A] << (uint64(in.B) & 63))
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 39: // dsrl rd, rt, sa
+				cells[in.C] = (cells[in.A] >> (uint64(in.B) & 63))
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 40: // drotr rd, rt, sa
+				t3 := cells[in.A]
+				cells[in.C] = ((t3 >> (uint64(in.B) & 63)) | (t3 << (in.Imm & 63)))
+				t11 := npc
+				pc = t11
+				npc = (t11 + 4)
+			case 41: // dsra rd, rt, sa
+				cells[in.C] = uint64(int64(cells[in.A]) >> (uint64(in.B) & 63))
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 42: // dsll32 rd, rt, sa
+				cells[in.B] = (cells[in.A] << (in.Imm & 63))
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 43: // dsrl32 rd, rt, sa
+				cells[in.B] = (cells[in.A] >> (in.Imm & 63))
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 44: // drotr32 rd, rt, sa
+				t3 := cells[in.A]
+				cells[in.C] = ((t3 >> ((uint64(in.B) + 0x20) & 63)) | (t3 << (in.Imm & 63)))
+				t13 := npc
+				pc = t13
+				npc = (t13 + 4)
+			case 45: // dsra32 rd, rt, sa
+				cells[in.B] = uint64(int64(cells[in.A]) >> (in.Imm & 63))
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 46: // movz rd, rs, rt
+				t6 := cells[in.A]
+				if cells[in.B] != 0 {
+					t6 = cells[in.C]
+				}
+				cells[in.D] = t6
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 47: // movn rd, rs, rt
+				t6 := cells[in.A]
+				if cells[in.B] != 0 {
+					t6 = cells[in.C]
+				}
+				cells[in.D] = t6
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 48: // mult rs, rt
+				t6 := (uint64(int32(cells[in.A])) * uint64(int32(cells[in.B])))
+				cells[ir.Hi] = uint64(int64(t6) >> 32)
+				cells[ir.Lo] = uint64(int32(t6))
+				t10 := npc
+				pc = t10
+				npc = (t10 + 4)
+			case 49: // multu rs, rt
+				t8 := ((cells[in.A] & 0xffffffff) * (cells[in.B] & 0xffffffff))
+				cells[ir.Hi] = uint64(int64(t8) >> 32)
+				cells[ir.Lo] = uint64(int32(t8))
+				t12 := npc
+				pc = t12
+				npc = (t12 + 4)
+			case 50: // div zero, rs, rt
+				t3 := uint64(int32(cells[in.A]))
+				if t3 == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t7 := uint64(int32(cells[in.B]))
+				cells[ir.Hi] = uint64(int32(words.RemS(t7, t3)))
+				cells[ir.Lo] = uint64(int32(words.DivS(t7, t3)))
+				t12 := npc
+				pc = t12
+				npc = (t12 + 4)
+			case 51: // divu zero, rs, rt
+				t4 := (cells[in.A] & 0xffffffff)
+				if t4 == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t9 := (cells[in.B] & 0xffffffff)
+				cells[ir.Hi] = uint64(int32(words.RemU(t9, t4)))
+				cells[ir.Lo] = uint64(int32(words.DivU(t9, t4)))
+				t14 := npc
+				pc = t14
+				npc = (t14 + 4)
+			case 52: // dmult rs, rt
+				t2 := cells[in.A]
+				t3 := cells[in.B]
+				t4, _ := bits.Mul64(t2, t3)
+				t4 -= t3 * (t2 >> 63)
+				t4 -= t2 * (t3 >> 63)
+				cells[ir.Hi] = t4
+				cells[ir.Lo] = (t2 * t3)
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 53: // dmultu rs, rt
+				t2 := cells[in.A]
+				t3 := cells[in.B]
+				t4, _ := bits.Mul64(t2, t3)
+				cells[ir.Hi] = t4
+				cells[ir.Lo] = (t2 * t3)
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 54: // ddiv zero, rs, rt
+				t2 := cells[in.A]
+				if t2 == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t5 := cells[in.B]
+				cells[ir.Hi] = words.RemS(t5, t2)
+				cells[ir.Lo] = words.DivS(t5, t2)
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 55: // ddivu zero, rs, rt
+				t2 := cells[in.A]
+				if t2 == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t5 := cells[in.B]
+				cells[ir.Hi] = words.RemU(t5, t2)
+				cells[ir.Lo] = words.DivU(t5, t2)
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 56: // mfhi rd
+				cells[in.A] = cells[ir.Hi]
+				t2 := npc
+				pc = t2
+				npc = (t2 + 4)
+			case 57: // mthi rs
+				cells[ir.Hi] = cells[in.A]
+				t2 := npc
+				pc = t2
+				npc = (t2 + 4)
+			case 58: // mflo rd
+				cells[in.A] = cells[ir.Lo]
+				t2 := npc
+				pc = t2
+				npc = (t2 + 4)
+			case 59: // mtlo rs
+				cells[ir.Lo] = cells[in.A]
+				t2 := npc
+				pc = t2
+				npc = (t2 + 4)
+			case 60: // madd rs, rt
+				t14 := (((cells[ir.Hi] << 32) | (cells[ir.Lo] & 0xffffffff)) + (uint64(int32(cells[in.A])) * uint64(int32(cells[in.B]))))
+				cells[ir.Hi] = uint64(int64(t14) >> 32)
+				cells[ir.Lo] = uint64(int32(t14))
+				t18 := npc
+				pc = t18
+				npc = (t18 + 4)
+			case 61: // maddu rs, rt
+				t16 := (((cells[ir.Hi] << 32) | (cells[ir.Lo] & 0xffffffff)) + ((cells[in.A] & 0xffffffff) * (cells[in.B] & 0xffffffff)))
+				cells[ir.Hi] = uint64(int64(t16) >> 32)
+				cells[ir.Lo] = uint64(int32(t16))
+				t20 := npc
+				pc = t20
+				npc = (t20 + 4)
+			case 62: // msub rs, rt
+				t14 := (((cells[ir.Hi] << 32) | (cells[ir.Lo] & 0xffffffff)) - (uint64(int32(cells[in.A])) * uint64(int32(cells[in.B]))))
+				cells[ir.Hi] = uint64(int64(t14) >> 32)
+				cells[ir.Lo] = uint64(int32(t14))
+				t18 := npc
+				pc = t18
+				npc = (t18 + 4)
+			case 63: // msubu rs, rt
+				t16 := (((cells[ir.Hi] << 32) | (cells[ir.Lo] & 0xffffffff)) - ((cells[in.A] & 0xffffffff) * (cells[in.B] & 0xffffffff)))
+				cells[ir.Hi] = uint64(int64(t16) >> 32)
+				cells[ir.Lo] = uint64(int32(t16))
+				t20 := npc
+				pc = t20
+				npc = (t20 + 4)
+			case 64: // mul rd, rs, rt
+				cells[in.C] = uint64(int32((cells[in.A] * cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 65: // clz rd, rs
+				cells[in.B] = (words.Clz((cells[in.A] & 0xffffffff)) - 0x20)
+				t9 := npc
+				pc = t9
+				npc = (t9 + 4)
+			case 66: // clo rd, rs
+				cells[in.B] = (words.Clz(((cells[in.A] ^ 0xffffffffffffffff) & 0xffffffff)) - 0x20)
+				t11 := npc
+				pc = t11
+				npc = (t11 + 4)
+			case 67: // dclz rd, rs
+				cells[in.B] = words.Clz(cells[in.A])
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 68: // dclo rd, rs
+				cells[in.B] = words.Clz((cells[in.A] ^ 0xffffffffffffffff))
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 69: // ext rt, rs, pos, msb+1
+				if in.Imm != 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				cells[in.D] = uint64(int32(((cells[in.A] >> (uint64(in.B) & 63)) & (uint64(0xffffffffffffffff) >> ((0x3f - uint64(in.C)) & 63)))))
+				t17 := npc
+				pc = t17
+				npc = (t17 + 4)
+			case 70: // dextm rt, rs, pos, msb+33
+				if in.Imm != 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				cells[in.D] = ((cells[in.A] >> (uint64(in.B) & 63)) & (uint64(0xffffffffffffffff) >> ((0x3f - (uint64(in.C) + 0x20)) & 63)))
+				t17 := npc
+				pc = t17
+				npc = (t17 + 4)
+			case 71: // dextu rt, rs, pos+32, msb+1
+				if in.Imm != 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				cells[in.D] = ((cells[in.A] >> ((uint64(in.B) + 0x20) & 63)) & (uint64(0xffffffffffffffff) >> ((0x3f - uint64(in.C)) & 63)))
+				t17 := npc
+				pc = t17
+				npc = (t17 + 4)
+			case 72: // dext rt, rs, pos, msb+1
+				if in.Imm != 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				cells[in.D] = ((cells[in.A] >> (uint64(in.B) & 63)) & (uint64(0xffffffffffffffff) >> ((0x3f - uint64(in.C)) & 63)))
+				t16 := npc
+				pc = t16
+				npc = (t16 + 4)
+			case 73: // ins rt, rs, pos, msb+1-pos
+				if uint64(in.A) < uint64(in.B) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				cells[in.E] = uint64(int32(((cells[in.C] & in.Imm) | ((cells[in.D] << (uint64(in.B) & 63)) & ((uint64(0xffffffffffffffff) >> ((0x3f - (uint64(in.A) - uint64(in.B))) & 63)) << (uint64(in.B) & 63))))))
+				t22 := npc
+				pc = t22
+				npc = (t22 + 4)
+			case 74: // dinsm rt, rs, pos, msb+33-pos
+				t6 := (uint64(in.A) + 0x20)
+				if t6 < uint64(in.B) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				cells[in.E] = ((cells[in.C] & in.Imm) | ((cells[in.D] << (uint64(in.B) & 63)) & ((uint64(0xffffffffffffffff) >> ((0x3f - (t6 - uint64(in.B))) & 63)) << (uint64(in.B) & 63))))
+				t22 := npc
+				pc = t22
+				npc = (t22 + 4)
+			case 75: // dinsu rt, rs, pos+32, msb+1-pos
+				t5 := (uint64(in.A) + 0x20)
+				t7 := (uint64(in.B) + 0x20)
+				if t7 < t5 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				cells[in.E] = ((cells[in.C] & in.Imm) | ((cells[in.D] << (t5 & 63)) & ((uint64(0xffffffffffffffff) >> ((0x3f - (t7 - t5)) & 63)) << (t5 & 63))))
+				t23 := npc
+				pc = t23
+				npc = (t23 + 4)
+			case 76: // dins rt, rs, pos, msb+1-pos
+				if uint64(in.A) < uint64(in.B) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				cells[in.E] = ((cells[in.C] & in.Imm) | ((cells[in.D] << (uint64(in.B) & 63)) & ((uint64(0xffffffffffffffff) >> ((0x3f - (uint64(in.A) - uint64(in.B))) & 63)) << (uint64(in.B) & 63))))
+				t21 := npc
+				pc = t21
+				npc = (t21 + 4)
+			case 77: // wsbh rd, rt
+				t2 := cells[in.A]
+				cells[in.B] = uint64(int32((((t2 & 0xff00ff00ff00ff) << 8) | ((t2 >> 8) & 0xff00ff00ff00ff))))
+				t13 := npc
+				pc = t13
+				npc = (t13 + 4)
+			case 78: // seb rd, rt
+				cells[in.B] = uint64(int8(cells[in.A]))
+				t4 := npc
+				pc = t4
+				npc = (t4 + 4)
+			case 79: // seh rd, rt
+				cells[in.B] = uint64(int16(cells[in.A]))
+				t4 := npc
+				pc = t4
+				npc = (t4 + 4)
+			case 80: // dsbh rd, rt
+				t2 := cells[in.A]
+				cells[in.B] = (((t2 & 0xff00ff00ff00ff) << 8) | ((t2 >> 8) & 0xff00ff00ff00ff))
+				t12 := npc
+				pc = t12
+				npc = (t12 + 4)
+			case 81: // dshd rd, rt
+				t2 := cells[in.A]
+				t11 := (((t2 & 0xffff0000ffff) << 16) | ((t2 >> 16) & 0xffff0000ffff))
+				cells[in.B] = ((t11 << 32) | (t11 >> 32))
+				t17 := npc
+				pc = t17
+				npc = (t17 + 4)
+			case 82: // j region+target
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				pc = (pc + 4)
+				npc = in.Imm
+			case 83: // jal region+target
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t14 := pc
+				pc = (pc + 4)
+				npc = in.Imm
+				cells[31] = (t14 + 8)
+			case 84: // jr rs
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t8 := cells[in.A]
+				pc = (pc + 4)
+				npc = t8
+			case 85: // jr.hb rs
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t8 := cells[in.A]
+				pc = (pc + 4)
+				npc = t8
+			case 86: // jalr rd?31, rs
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t9 := cells[in.A]
+				t10 := pc
+				pc = (pc + 4)
+				npc = t9
+				cells[in.B] = (t10 + 8)
+			case 87: // jalr.hb rd?31, rs
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t9 := cells[in.A]
+				t10 := pc
+				pc = (pc + 4)
+				npc = t9
+				cells[in.B] = (t10 + 8)
+			case 88: // beq rs, rt, pc+4+imm
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t18 := pc
+				t24 := (pc + 8)
+				if cells[in.A] == cells[in.B] {
+					t24 = in.Imm
+				}
+				npc = t24
+				pc = (t18 + 4)
+			case 89: // bne rs, rt, pc+4+imm
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t20 := pc
+				t26 := (pc + 8)
+				if cells[in.A] != cells[in.B] {
+					t26 = in.Imm
+				}
+				npc = t26
+				pc = (t20 + 4)
+			case 90: // blez rs, pc+4+imm
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t18 := pc
+				t24 := (pc + 8)
+				if 0 >= int64(cells[in.A]) {
+					t24 = in.Imm
+				}
+				npc = t24
+				pc = (t18 + 4)
+			case 91: // bgtz rs, pc+4+imm
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t16 := pc
+				t22 := (pc + 8)
+				if 0 < int64(cells[in.A]) {
+					t22 = in.Imm
+				}
+				npc = t22
+				pc = (t16 + 4)
+			case 92: // beql rs, rt, pc+4+imm
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t13 := words.Truth(cells[in.A] == cells[in.B])
+				t18 := pc
+				t21 := pc
+				t27 := (pc + 0xc)
+				if t13 != 0 {
+					t27 = in.Imm
+				}
+				npc = t27
+				t28 := (t21 + 8)
+				if t13 != 0 {
+					t28 = (t18 + 4)
+				}
+				pc = t28
+			case 93: // bnel rs, rt, pc+4+imm
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t15 := words.Truth(cells[in.A] != cells[in.B])
+				t20 := pc
+				t23 := pc
+				t29 := (pc + 0xc)
+				if t15 != 0 {
+					t29 = in.Imm
+				}
+				npc = t29
+				t30 := (t23 + 8)
+				if t15 != 0 {
+					t30 = (t20 + 4)
+				}
+				pc = t30
+			case 94: // blezl rs, pc+4+imm
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t13 := words.Truth(0 >= int64(cells[in.A]))
+				t18 := pc
+				t21 := pc
+				t27 := (pc + 0xc)
+				if t13 != 0 {
+					t27 = in.Imm
+				}
+				npc = t27
+				t28 := (t21 + 8)
+				if t13 != 0 {
+					t28 = (t18 + 4)
+				}
+				pc = t28
+			case 95: // bgtzl rs, pc+4+imm
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t11 := words.Truth(0 < int64(cells[in.A]))
+				t16 := pc
+				t19 := pc
+				t25 := (pc + 0xc)
+				if t11 != 0 {
+					t25 = in.Imm
+				}
+				npc = t25
+				t26 := (t19 + 8)
+				if t11 != 0 {
+					t26 = (t16 + 4)
+				}
+				pc = t26
+			case 96: // bltz rs, pc+4+imm
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t16 := pc
+				t22 := (pc + 8)
+				if int64(cells[in.A]) < 0 {
+					t22 = in.Imm
+				}
+				npc = t22
+				pc = (t16 + 4)
+			case 97: // bgez rs, pc+4+imm
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t18 := pc
+				t24 := (pc + 8)
+				if int64(cells[in.A]) >= 0 {
+					t24 = in.Imm
+				}
+				npc = t24
+				pc = (t18 + 4)
+			case 98: // bltzl rs, pc+4+imm
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t11 := words.Truth(int64(cells[in.A]) < 0)
+				t16 := pc
+				t19 := pc
+				t25 := (pc + 0xc)
+				if t11 != 0 {
+					t25 = in.Imm
+				}
+				npc = t25
+				t26 := (t19 + 8)
+				if t11 != 0 {
+					t26 = (t16 + 4)
+				}
+				pc = t26
+			case 99: // bgezl rs, pc+4+imm
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t13 := words.Truth(int64(cells[in.A]) >= 0)
+				t18 := pc
+				t21 := pc
+				t27 := (pc + 0xc)
+				if t13 != 0 {
+					t27 = in.Imm
+				}
+				npc = t27
+				t28 := (t21 + 8)
+				if t13 != 0 {
+					t28 = (t18 + 4)
+				}
+				pc = t28
+			case 100: // bltzal rs, pc+4+imm
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t9 := cells[in.A]
+				cells[31] = (pc + 8)
+				t20 := pc
+				t26 := (pc + 8)
+				if int64(t9) < 0 {
+					t26 = in.Imm
+				}
+				npc = t26
+				pc = (t20 + 4)
+			case 101: // bgezal rs, pc+4+imm
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t9 := cells[in.A]
+				cells[31] = (pc + 8)
+				t22 := pc
+				t28 := (pc + 8)
+				if int64(t9) >= 0 {
+					t28 = in.Imm
+				}
+				npc = t28
+				pc = (t22 + 4)
+			case 102: // bltzall rs, pc+4+imm
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t11 := words.Truth(int64(cells[in.A]) < 0)
+				cells[31] = (pc + 8)
+				t20 := pc
+				t23 := pc
+				t29 := (pc + 0xc)
+				if t11 != 0 {
+					t29 = in.Imm
+				}
+				npc = t29
+				t30 := (t23 + 8)
+				if t11 != 0 {
+					t30 = (t20 + 4)
+				}
+				pc = t30
+			case 103: // bgezall rs, pc+4+imm
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t13 := words.Truth(int64(cells[in.A]) >= 0)
+				cells[31] = (pc + 8)
+				t22 := pc
+				t25 := pc
+				t31 := (pc + 0xc)
+				if t13 != 0 {
+					t31 = in.Imm
+				}
+				npc = t31
+				t32 := (t25 + 8)
+				if t13 != 0 {
+					t32 = (t22 + 4)
+				}
+				pc = t32
+			case 104: // lb rt, imm(rs)
+				a6 := (cells[in.A] + in.Imm)
+				var t6 uint64
+				if entry := &reads[a6>>12%machine.CacheSize]; entry.Tag == a6>>12 {
+					t6 = uint64(*(*uint8)(unsafe.Pointer(&entry.Data[a6&0xfff])))
 				} else {
 					n++
-					e.miss = a
-					end = exitWrite
-					break loop
+					e.miss = a6
+					end = exitRead
+					break pages
 				}
-				if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
-					cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
-				}
-			}
-			t7 := npc
-			pc = t7
-			npc = (t7 + 4)
-		case 116: // sh rt, imm(rs)
-			{
-				a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffffe), uint64(cells[in.B])
-				if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
-					*(*uint16)(unsafe.Pointer(&entry.Data[a&0xffe])) = bits.ReverseBytes16(uint16(v))
+				cells[in.B] = uint64(int8(t6))
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 105: // lh rt, imm(rs)
+				a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffe)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+					t7 = uint64(bits.ReverseBytes16(*(*uint16)(unsafe.Pointer(&entry.Data[a7&0xffe]))))
 				} else {
 					n++
-					e.miss = a
-					end = exitWrite
-					break loop
+					e.miss = a7
+					end = exitRead
+					break pages
 				}
-				if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
-					cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
-				}
-			}
-			t8 := npc
-			pc = t8
-			npc = (t8 + 4)
-		case 117: // swl rt, imm(rs)
-			t4 := (cells[in.A] + in.Imm)
-			t8 := ((t4 & 3) << 3)
-			t14 := (t4 & 0xfffffffffffffffc)
-			a15 := t14
-			var t15 uint64
-			if entry := &reads[a15>>12%machine.CacheSize]; entry.Tag == a15>>12 {
-				t15 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a15&0xffc]))))
-			} else {
-				n++
-				e.miss = a15
-				end = exitRead
-				break loop
-			}
-			{
-				a, v := t14, uint64(((t15 & ((uint64(0xffffffff) >> (t8 & 63)) ^ 0xffffffffffffffff)) | ((cells[in.B] & 0xffffffff) >> (t8 & 63))))
-				if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
-					*(*uint32)(unsafe.Pointer(&entry.Data[a&0xffc])) = bits.ReverseBytes32(uint32(v))
+				cells[in.B] = uint64(int16(t7))
+				t9 := npc
+				pc = t9
+				npc = (t9 + 4)
+			case 106: // lwl rt, imm(rs)
+				t4 := (cells[in.A] + in.Imm)
+				t8 := ((t4 & 3) << 3)
+				a15 := (t4 & 0xfffffffffffffffc)
+				var t15 uint64
+				if entry := &reads[a15>>12%machine.CacheSize]; entry.Tag == a15>>12 {
+					t15 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a15&0xffc]))))
 				} else {
 					n++
-					e.miss = a
-					end = exitWrite
-					break loop
+					e.miss = a15
+					end = exitRead
+					break pages
 				}
-				if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
-					cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
-				}
-			}
-			t26 := npc
-			pc = t26
-			npc = (t26 + 4)
-		case 118: // sw rt, imm(rs)
-			{
-				a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc), uint64(cells[in.B])
-				if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
-					*(*uint32)(unsafe.Pointer(&entry.Data[a&0xffc])) = bits.ReverseBytes32(uint32(v))
+				cells[in.C] = uint64(int32(((t15 << (t8 & 63)) | (cells[in.B] & ((uint64(1) << (t8 & 63)) - 1)))))
+				t25 := npc
+				pc = t25
+				npc = (t25 + 4)
+			case 107: // lw rt, imm(rs)
+				a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+					t7 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xffc]))))
 				} else {
 					n++
-					e.miss = a
-					end = exitWrite
-					break loop
+					e.miss = a7
+					end = exitRead
+					break pages
 				}
-				if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
-					cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
-				}
-			}
-			t8 := npc
-			pc = t8
-			npc = (t8 + 4)
-		case 119: // swr rt, imm(rs)
-			t4 := (cells[in.A] + in.Imm)
-			t12 := (((t4 & 3) ^ 3) << 3)
-			t14 := (t4 & 0xfffffffffffffffc)
-			a15 := t14
-			var t15 uint64
-			if entry := &reads[a15>>12%machine.CacheSize]; entry.Tag == a15>>12 {
-				t15 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a15&0xffc]))))
-			} else {
-				n++
-				e.miss = a15
-				end = exitRead
-				break loop
-			}
-			{
-				a, v := t14, uint64(((t15 & ((uint64(1) << (t12 & 63)) - 1)) | (cells[in.B] << (t12 & 63))))
-				if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
-					*(*uint32)(unsafe.Pointer(&entry.Data[a&0xffc])) = bits.ReverseBytes32(uint32(v))
+				cells[in.B] = uint64(int32(t7))
+				t9 := npc
+				pc = t9
+				npc = (t9 + 4)
+			case 108: // lbu rt, imm(rs)
+				a6 := (cells[in.A] + in.Imm)
+				var t6 uint64
+				if entry := &reads[a6>>12%machine.CacheSize]; entry.Tag == a6>>12 {
+					t6 = uint64(*(*uint8)(unsafe.Pointer(&entry.Data[a6&0xfff])))
 				} else {
 					n++
-					e.miss = a
-					end = exitWrite
-					break loop
+					e.miss = a6
+					end = exitRead
+					break pages
 				}
-				if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
-					cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
-				}
-			}
-			t24 := npc
-			pc = t24
-			npc = (t24 + 4)
-		case 120: // sd rt, imm(rs)
-			{
-				a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8), uint64(cells[in.B])
-				if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
-					*(*uint64)(unsafe.Pointer(&entry.Data[a&0xff8])) = bits.ReverseBytes64(uint64(v))
+				cells[in.B] = t6
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 109: // lhu rt, imm(rs)
+				a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffe)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+					t7 = uint64(bits.ReverseBytes16(*(*uint16)(unsafe.Pointer(&entry.Data[a7&0xffe]))))
 				} else {
 					n++
-					e.miss = a
-					end = exitWrite
-					break loop
+					e.miss = a7
+					end = exitRead
+					break pages
 				}
-				if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
-					cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
-				}
-			}
-			t8 := npc
-			pc = t8
-			npc = (t8 + 4)
-		case 121: // sdl rt, imm(rs)
-			t4 := (cells[in.A] + in.Imm)
-			t8 := ((t4 & 7) << 3)
-			t14 := (t4 & 0xfffffffffffffff8)
-			a15 := t14
-			var t15 uint64
-			if entry := &reads[a15>>12%machine.CacheSize]; entry.Tag == a15>>12 {
-				t15 = uint64(bits.ReverseBytes64(*(*uint64)(unsafe.Pointer(&entry.Data[a15&0xff8]))))
-			} else {
-				n++
-				e.miss = a15
-				end = exitRead
-				break loop
-			}
-			{
-				a, v := t14, uint64(((t15 & ((uint64(0xffffffffffffffff) >> (t8 & 63)) ^ 0xffffffffffffffff)) | (cells[in.B] >> (t8 & 63))))
-				if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
-					*(*uint64)(unsafe.Pointer(&entry.Data[a&0xff8])) = bits.ReverseBytes64(uint64(v))
+				cells[in.B] = t7
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 110: // lwr rt, imm(rs)
+				t4 := (cells[in.A] + in.Imm)
+				t12 := (((t4 & 3) ^ 3) << 3)
+				a15 := (t4 & 0xfffffffffffffffc)
+				var t15 uint64
+				if entry := &reads[a15>>12%machine.CacheSize]; entry.Tag == a15>>12 {
+					t15 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a15&0xffc]))))
 				} else {
 					n++
-					e.miss = a
-					end = exitWrite
-					break loop
+					e.miss = a15
+					end = exitRead
+					break pages
 				}
-				if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
-					cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+				t25 := uint64(int32(t15))
+				if t12 != 0 {
+					t25 = ((t15 >> (t12 & 63)) | (cells[in.B] & ((uint64(0xffffffff) >> (t12 & 63)) ^ 0xffffffffffffffff)))
 				}
-			}
-			t25 := npc
-			pc = t25
-			npc = (t25 + 4)
-		case 122: // sdr rt, imm(rs)
-			t4 := (cells[in.A] + in.Imm)
-			t12 := (((t4 & 7) ^ 7) << 3)
-			t14 := (t4 & 0xfffffffffffffff8)
-			a15 := t14
-			var t15 uint64
-			if entry := &reads[a15>>12%machine.CacheSize]; entry.Tag == a15>>12 {
-				t15 = uint64(bits.ReverseBytes64(*(*uint64)(unsafe.Pointer(&entry.Data[a15&0xff8]))))
-			} else {
-				n++
-				e.miss = a15
-				end = exitRead
-				break loop
-			}
-			{
-				a, v := t14, uint64(((t15 & ((uint64(1) << (t12 & 63)) - 1)) | (cells[in.B] << (t12 & 63))))
-				if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
-					*(*uint64)(unsafe.Pointer(&entry.Data[a&0xff8])) = bits.ReverseBytes64(uint64(v))
+				cells[in.C] = t25
+				t26 := npc
+				pc = t26
+				npc = (t26 + 4)
+			case 111: // lwu rt, imm(rs)
+				a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+					t7 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xffc]))))
 				} else {
 					n++
-					e.miss = a
-					end = exitWrite
-					break loop
+					e.miss = a7
+					end = exitRead
+					break pages
 				}
-				if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
-					cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+				cells[in.B] = t7
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 112: // ld rt, imm(rs)
+				a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+					t7 = uint64(bits.ReverseBytes64(*(*uint64)(unsafe.Pointer(&entry.Data[a7&0xff8]))))
+				} else {
+					n++
+					e.miss = a7
+					end = exitRead
+					break pages
 				}
-			}
-			t24 := npc
-			pc = t24
-			npc = (t24 + 4)
-		case 123: // ll rt, imm(rs)
-			t4 := (cells[in.A] + in.Imm)
-			a7 := (t4 & 0xfffffffffffffffc)
-			var t7 uint64
-			if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
-				t7 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xffc]))))
-			} else {
-				n++
-				e.miss = a7
-				end = exitRead
-				break loop
-			}
-			cells[ir.ReservationStatus] = 1
-			cells[ir.ReservationAddress] = t4
-			cells[ir.ReservationOwner] = cells[ir.ThreadID]
-			cells[in.B] = uint64(int32(t7))
-			t11 := npc
-			pc = t11
-			npc = (t11 + 4)
-		case 124: // sc rt, imm(rs)
-			t4 := (cells[in.A] + in.Imm)
-			t5 := cells[in.B]
-			t15 := ((words.Truth(cells[ir.ReservationStatus] == 1) & words.Truth(cells[ir.ReservationAddress] == t4)) & words.Truth(cells[ir.ReservationOwner] == cells[ir.ThreadID]))
-			if t15 != 0 {
+				cells[in.B] = t7
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 113: // ldl rt, imm(rs)
+				t4 := (cells[in.A] + in.Imm)
+				t8 := ((t4 & 7) << 3)
+				a15 := (t4 & 0xfffffffffffffff8)
+				var t15 uint64
+				if entry := &reads[a15>>12%machine.CacheSize]; entry.Tag == a15>>12 {
+					t15 = uint64(bits.ReverseBytes64(*(*uint64)(unsafe.Pointer(&entry.Data[a15&0xff8]))))
+				} else {
+					n++
+					e.miss = a15
+					end = exitRead
+					break pages
+				}
+				cells[in.C] = ((t15 << (t8 & 63)) | (cells[in.B] & ((uint64(1) << (t8 & 63)) - 1)))
+				t24 := npc
+				pc = t24
+				npc = (t24 + 4)
+			case 114: // ldr rt, imm(rs)
+				t4 := (cells[in.A] + in.Imm)
+				t12 := (((t4 & 7) ^ 7) << 3)
+				a15 := (t4 & 0xfffffffffffffff8)
+				var t15 uint64
+				if entry := &reads[a15>>12%machine.CacheSize]; entry.Tag == a15>>12 {
+					t15 = uint64(bits.ReverseBytes64(*(*uint64)(unsafe.Pointer(&entry.Data[a15&0xff8]))))
+				} else {
+					n++
+					e.miss = a15
+					end = exitRead
+					break pages
+				}
+				cells[in.C] = ((t15 >> (t12 & 63)) | (cells[in.B] & ((uint64(0xffffffffffffffff) >> (t12 & 63)) ^ 0xffffffffffffffff)))
+				t24 := npc
+				pc = t24
+				npc = (t24 + 4)
+			case 115: // sb rt, imm(rs)
 				{
-					a, v := (t4 & 0xfffffffffffffffc), uint64(t5)
+					a, v := (cells[in.A] + in.Imm), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+						*(*uint8)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint8(v)
+					} else {
+						n++
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 116: // sh rt, imm(rs)
+				{
+					a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffffe), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+						*(*uint16)(unsafe.Pointer(&entry.Data[a&0xffe])) = bits.ReverseBytes16(uint16(v))
+					} else {
+						n++
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 117: // swl rt, imm(rs)
+				t4 := (cells[in.A] + in.Imm)
+				t8 := ((t4 & 3) << 3)
+				t14 := (t4 & 0xfffffffffffffffc)
+				a15 := t14
+				var t15 uint64
+				if entry := &reads[a15>>12%machine.CacheSize]; entry.Tag == a15>>12 {
+					t15 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a15&0xffc]))))
+				} else {
+					n++
+					e.miss = a15
+					end = exitRead
+					break pages
+				}
+				{
+					a, v := t14, uint64(((t15 & ((uint64(0xffffffff) >> (t8 & 63)) ^ 0xffffffffffffffff)) | ((cells[in.B] & 0xffffffff) >> (t8 & 63))))
 					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
 						*(*uint32)(unsafe.Pointer(&entry.Data[a&0xffc])) = bits.ReverseBytes32(uint32(v))
 					} else {
 						n++
 						e.miss = a
 						end = exitWrite
-						break loop
+						break pages
 					}
 					if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
 						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
 					}
 				}
-			}
-			cells[in.C] = t15
-			t18 := npc
-			pc = t18
-			npc = (t18 + 4)
-		case 125: // lld rt, imm(rs)
-			t4 := (cells[in.A] + in.Imm)
-			a7 := (t4 & 0xfffffffffffffff8)
-			var t7 uint64
-			if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
-				t7 = uint64(bits.ReverseBytes64(*(*uint64)(unsafe.Pointer(&entry.Data[a7&0xff8]))))
-			} else {
-				n++
-				e.miss = a7
-				end = exitRead
-				break loop
-			}
-			cells[ir.ReservationStatus] = 2
-			cells[ir.ReservationAddress] = t4
-			cells[ir.ReservationOwner] = cells[ir.ThreadID]
-			cells[in.B] = t7
-			t10 := npc
-			pc = t10
-			npc = (t10 + 4)
-		case 126: // scd rt, imm(rs)
-			t4 := (cells[in.A] + in.Imm)
-			t5 := cells[in.B]
-			t15 := ((words.Truth(cells[ir.ReservationStatus] == 2) & words.Truth(cells[ir.ReservationAddress] == t4)) & words.Truth(cells[ir.ReservationOwner] == cells[ir.ThreadID]))
-			if t15 != 0 {
+				t26 := npc
+				pc = t26
+				npc = (t26 + 4)
+			case 118: // sw rt, imm(rs)
 				{
-					a, v := (t4 & 0xfffffffffffffff8), uint64(t5)
+					a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+						*(*uint32)(unsafe.Pointer(&entry.Data[a&0xffc])) = bits.ReverseBytes32(uint32(v))
+					} else {
+						n++
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 119: // swr rt, imm(rs)
+				t4 := (cells[in.A] + in.Imm)
+				t12 := (((t4 & 3) ^ 3) << 3)
+				t14 := (t4 & 0xfffffffffffffffc)
+				a15 := t14
+				var t15 uint64
+				if entry := &reads[a15>>12%machine.CacheSize]; entry.Tag == a15>>12 {
+					t15 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a15&0xffc]))))
+				} else {
+					n++
+					e.miss = a15
+					end = exitRead
+					break pages
+				}
+				{
+					a, v := t14, uint64(((t15 & ((uint64(1) << (t12 & 63)) - 1)) | (cells[in.B] << (t12 & 63))))
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+						*(*uint32)(unsafe.Pointer(&entry.Data[a&0xffc])) = bits.ReverseBytes32(uint32(v))
+					} else {
+						n++
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				t24 := npc
+				pc = t24
+				npc = (t24 + 4)
+			case 120: // sd rt, imm(rs)
+				{
+					a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8), uint64(cells[in.B])
 					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
 						*(*uint64)(unsafe.Pointer(&entry.Data[a&0xff8])) = bits.ReverseBytes64(uint64(v))
 					} else {
 						n++
 						e.miss = a
 						end = exitWrite
-						break loop
+						break pages
 					}
 					if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
 						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
 					}
 				}
-			}
-			cells[in.C] = t15
-			t18 := npc
-			pc = t18
-			npc = (t18 + 4)
-		case 127: // syscall code?
-			n++
-			end = exitSlow
-			break loop
-		case 128: // break code>>10?, code&1023?
-			n++
-			end = exitSlow
-			break loop
-		case 129: // sync sa?
-			t1 := npc
-			pc = t1
-			npc = (t1 + 4)
-		case 130: // synci imm(rs)
-			t2 := npc
-			pc = t2
-			npc = (t2 + 4)
-		case 131: // pref code, imm(rs)
-			t3 := npc
-			pc = t3
-			npc = (t3 + 4)
-		case 132: // tge rs, rt, code?
-			if int64(cells[in.A]) >= int64(cells[in.B]) {
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 121: // sdl rt, imm(rs)
+				t4 := (cells[in.A] + in.Imm)
+				t8 := ((t4 & 7) << 3)
+				t14 := (t4 & 0xfffffffffffffff8)
+				a15 := t14
+				var t15 uint64
+				if entry := &reads[a15>>12%machine.CacheSize]; entry.Tag == a15>>12 {
+					t15 = uint64(bits.ReverseBytes64(*(*uint64)(unsafe.Pointer(&entry.Data[a15&0xff8]))))
+				} else {
+					n++
+					e.miss = a15
+					end = exitRead
+					break pages
+				}
+				{
+					a, v := t14, uint64(((t15 & ((uint64(0xffffffffffffffff) >> (t8 & 63)) ^ 0xffffffffffffffff)) | (cells[in.B] >> (t8 & 63))))
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+						*(*uint64)(unsafe.Pointer(&entry.Data[a&0xff8])) = bits.ReverseBytes64(uint64(v))
+					} else {
+						n++
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				t25 := npc
+				pc = t25
+				npc = (t25 + 4)
+			case 122: // sdr rt, imm(rs)
+				t4 := (cells[in.A] + in.Imm)
+				t12 := (((t4 & 7) ^ 7) << 3)
+				t14 := (t4 & 0xfffffffffffffff8)
+				a15 := t14
+				var t15 uint64
+				if entry := &reads[a15>>12%machine.CacheSize]; entry.Tag == a15>>12 {
+					t15 = uint64(bits.ReverseBytes64(*(*uint64)(unsafe.Pointer(&entry.Data[a15&0xff8]))))
+				} else {
+					n++
+					e.miss = a15
+					end = exitRead
+					break pages
+				}
+				{
+					a, v := t14, uint64(((t15 & ((uint64(1) << (t12 & 63)) - 1)) | (cells[in.B] << (t12 & 63))))
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+						*(*uint64)(unsafe.Pointer(&entry.Data[a&0xff8])) = bits.ReverseBytes64(uint64(v))
+					} else {
+						n++
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				t24 := npc
+				pc = t24
+				npc = (t24 + 4)
+			case 123: // ll rt, imm(rs)
+				t4 := (cells[in.A] + in.Imm)
+				a7 := (t4 & 0xfffffffffffffffc)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+					t7 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xffc]))))
+				} else {
+					n++
+					e.miss = a7
+					end = exitRead
+					break pages
+				}
+				cells[ir.ReservationStatus] = 1
+				cells[ir.ReservationAddress] = t4
+				cells[ir.ReservationOwner] = cells[ir.ThreadID]
+				cells[in.B] = uint64(int32(t7))
+				t11 := npc
+				pc = t11
+				npc = (t11 + 4)
+			case 124: // sc rt, imm(rs)
+				t4 := (cells[in.A] + in.Imm)
+				t5 := cells[in.B]
+				t15 := ((words.Truth(cells[ir.ReservationStatus] == 1) & words.Truth(cells[ir.ReservationAddress] == t4)) & words.Truth(cells[ir.ReservationOwner] == cells[ir.ThreadID]))
+				if t15 != 0 {
+					{
+						a, v := (t4 & 0xfffffffffffffffc), uint64(t5)
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+							*(*uint32)(unsafe.Pointer(&entry.Data[a&0xffc])) = bits.ReverseBytes32(uint32(v))
+						} else {
+							n++
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+				}
+				cells[in.C] = t15
+				t18 := npc
+				pc = t18
+				npc = (t18 + 4)
+			case 125: // lld rt, imm(rs)
+				t4 := (cells[in.A] + in.Imm)
+				a7 := (t4 & 0xfffffffffffffff8)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+					t7 = uint64(bits.ReverseBytes64(*(*uint64)(unsafe.Pointer(&entry.Data[a7&0xff8]))))
+				} else {
+					n++
+					e.miss = a7
+					end = exitRead
+					break pages
+				}
+				cells[ir.ReservationStatus] = 2
+				cells[ir.ReservationAddress] = t4
+				cells[ir.ReservationOwner] = cells[ir.ThreadID]
+				cells[in.B] = t7
+				t10 := npc
+				pc = t10
+				npc = (t10 + 4)
+			case 126: // scd rt, imm(rs)
+				t4 := (cells[in.A] + in.Imm)
+				t5 := cells[in.B]
+				t15 := ((words.Truth(cells[ir.ReservationStatus] == 2) & words.Truth(cells[ir.ReservationAddress] == t4)) & words.Truth(cells[ir.ReservationOwner] == cells[ir.ThreadID]))
+				if t15 != 0 {
+					{
+						a, v := (t4 & 0xfffffffffffffff8), uint64(t5)
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+							*(*uint64)(unsafe.Pointer(&entry.Data[a&0xff8])) = bits.ReverseBytes64(uint64(v))
+						} else {
+							n++
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+				}
+				cells[in.C] = t15
+				t18 := npc
+				pc = t18
+				npc = (t18 + 4)
+			case 127: // syscall code?
 				n++
 				end = exitSlow
-				break loop
-			}
-			t8 := npc
-			pc = t8
-			npc = (t8 + 4)
-		case 133: // tgeu rs, rt, code?
-			if cells[in.A] >= cells[in.B] {
+				break pages
+			case 128: // break code>>10?, code&1023?
 				n++
 				end = exitSlow
-				break loop
+				break pages
+			case 129: // sync sa?
+				t1 := npc
+				pc = t1
+				npc = (t1 + 4)
+			case 130: // synci imm(rs)
+				t2 := npc
+				pc = t2
+				npc = (t2 + 4)
+			case 131: // pref code, imm(rs)
+				t3 := npc
+				pc = t3
+				npc = (t3 + 4)
+			case 132: // tge rs, rt, code?
+				if int64(cells[in.A]) >= int64(cells[in.B]) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 133: // tgeu rs, rt, code?
+				if cells[in.A] >= cells[in.B] {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 134: // tlt rs, rt, code?
+				if int64(cells[in.A]) < int64(cells[in.B]) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 135: // tltu rs, rt, code?
+				if cells[in.A] < cells[in.B] {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 136: // teq rs, rt, code?
+				if cells[in.A] == cells[in.B] {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 137: // tne rs, rt, code?
+				if cells[in.A] != cells[in.B] {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 138: // tgei rs, imm
+				if int64(cells[in.A]) >= int64(in.Imm) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 139: // tgeiu rs, imm
+				if cells[in.A] >= in.Imm {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 140: // tlti rs, imm
+				if int64(cells[in.A]) < int64(in.Imm) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t4 := npc
+				pc = t4
+				npc = (t4 + 4)
+			case 141: // tltiu rs, imm
+				if cells[in.A] < in.Imm {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t4 := npc
+				pc = t4
+				npc = (t4 + 4)
+			case 142: // teqi rs, imm
+				if cells[in.A] == in.Imm {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t4 := npc
+				pc = t4
+				npc = (t4 + 4)
+			case 143: // tnei rs, imm
+				if cells[in.A] != in.Imm {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
 			}
-			t8 := npc
-			pc = t8
-			npc = (t8 + 4)
-		case 134: // tlt rs, rt, code?
-			if int64(cells[in.A]) < int64(cells[in.B]) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 135: // tltu rs, rt, code?
-			if cells[in.A] < cells[in.B] {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 136: // teq rs, rt, code?
-			if cells[in.A] == cells[in.B] {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 137: // tne rs, rt, code?
-			if cells[in.A] != cells[in.B] {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t8 := npc
-			pc = t8
-			npc = (t8 + 4)
-		case 138: // tgei rs, imm
-			if int64(cells[in.A]) >= int64(in.Imm) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 139: // tgeiu rs, imm
-			if cells[in.A] >= in.Imm {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
-		case 140: // tlti rs, imm
-			if int64(cells[in.A]) < int64(in.Imm) {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t4 := npc
-			pc = t4
-			npc = (t4 + 4)
-		case 141: // tltiu rs, imm
-			if cells[in.A] < in.Imm {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t4 := npc
-			pc = t4
-			npc = (t4 + 4)
-		case 142: // teqi rs, imm
-			if cells[in.A] == in.Imm {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t4 := npc
-			pc = t4
-			npc = (t4 + 4)
-		case 143: // tnei rs, imm
-			if cells[in.A] != in.Imm {
-				n++
-				end = exitSlow
-				break loop
-			}
-			t6 := npc
-			pc = t6
-			npc = (t6 + 4)
 		}
 	}
 	cells[ir.PC] = pc
@@ -1751,7 +1761,10 @@ func stepMips64(m *machine.Machine, in *Insn) (trap ir.TrapKind, trapped bool) {
 	case 52: // dmult rs, rt
 		t2 := cells[in.A]
 		t3 := cells[in.B]
-		cells[ir.Hi] = words.MulHighS(t2, t3)
+		t4, _ := bits.Mul64(t2, t3)
+		t4 -= t3 * (t2 >> 63)
+		t4 -= t2 * (t3 >> 63)
+		cells[ir.Hi] = t4
 		cells[ir.Lo] = (t2 * t3)
 		t6 := cells[ir.NextPC]
 		cells[ir.PC] = t6
@@ -1759,7 +1772,8 @@ func stepMips64(m *machine.Machine, in *Insn) (trap ir.TrapKind, trapped bool) {
 	case 53: // dmultu rs, rt
 		t2 := cells[in.A]
 		t3 := cells[in.B]
-		cells[ir.Hi] = words.MulHighU(t2, t3)
+		t4, _ := bits.Mul64(t2, t3)
+		cells[ir.Hi] = t4
 		cells[ir.Lo] = (t2 * t3)
 		t6 := cells[ir.NextPC]
 		cells[ir.PC] = t6

@@ -163,33 +163,35 @@ func (x *exec) loop(all []operands) {
 	w("// exec%s runs up to n instructions. See execFunc.", x.title)
 	w("func exec%s(e *Engine, n uint64) (left uint64, end exit) {", x.title)
 	w("cells, reads, writes := &e.m.Cells, &e.m.Mem.Reads, &e.m.Mem.Writes")
-	w("pc, base, code := cells[ir.PC], uint64(noBase), unsafe.Pointer(nil)")
+	w("pc := cells[ir.PC]")
 	if x.delay {
 		w("npc := cells[ir.NextPC]")
 	}
 	inPage := 4096 - x.i.Align
-	w("loop: for n != 0 {")
-	w("off := pc-base")
-	w("if off&^%#x != 0 { // another page, or misaligned", inPage)
+	w("end = exitPage")
+	w("pages: for {")
 	w("entry := &e.code[pc>>12%%codeEntries]")
-	w("if entry.base != pc&^%#x { end = exitPage; break loop }", inPage)
-	w("base, code = entry.base, entry.insns")
-	w("off = pc-base")
-	w("}")
-	w("in := (*Insn)(unsafe.Add(code, off*%d))", insnSize/x.i.Align)
+	w("base, code := entry.base, (*[%d]Insn)(entry.insns)", 4096/x.i.Align)
+	w("if base != pc&^%#x { break }", inPage)
+	w("for {")
+	w("off := pc-base")
+	w("if off&^%#x != 0 { continue pages } // another page, or misaligned", inPage)
+	w("if n == 0 { end = exitBudget; break pages }")
+	w("in := (*Insn)(unsafe.Add(unsafe.Pointer(code), off*%d))", 16/x.i.Align)
 	w("n--")
 	w("switch in.Op {")
-	w("case opUndecoded: n++; end = exitDecode; break loop")
-	w("case opUnknown: n++; end = exitSlow; break loop")
+	w("case opUndecoded: n++; end = exitDecode; break pages")
+	w("case opUnknown: n++; end = exitSlow; break pages")
 	x.rows(all, func(r int, f *ir.Func, p *printer) {
 		if readsClock(f) { // the loop keeps no count of steps while it runs
-			p.line("n++; end = exitSlow; break loop")
+			p.line("n++; end = exitSlow; break pages")
 			return
 		}
 		p.load, p.store = loadFast, storeFast
-		p.trap = func(ir.TrapKind) string { return "n++; end = exitSlow; break loop" }
+		p.trap = func(ir.TrapKind) string { return "n++; end = exitSlow; break pages" }
 		p.statements(f.Body)
 	}, x.local())
+	w("}")
 	w("}")
 	w("}")
 	w("cells[ir.PC] = pc")
@@ -207,9 +209,6 @@ func (x *exec) local() map[ir.Cell]string {
 	}
 	return map[ir.Cell]string{ir.PC: "pc"}
 }
-
-// insnSize is the size in bytes of a decoded instruction.
-const insnSize = 16
 
 // step prints the execution of one instruction, with every access going through the machine.
 func (x *exec) step(all []operands) {
@@ -319,9 +318,9 @@ func aligned(addr *ir.Node, size uint8) bool {
 // miss prints what to do when an access is not in the cache: a crossing of pages is left to the single step, else
 // the page is to be brought in and the instruction done again.
 func miss(addr string, n *ir.Node, size uint8, what string) string {
-	text := fmt.Sprintf("n++; e.miss = %s; end = %s; break loop", addr, what)
+	text := fmt.Sprintf("n++; e.miss = %s; end = %s; break pages", addr, what)
 	if !aligned(n, size) {
-		text = fmt.Sprintf("n++; if %s&0xfff > %#x { end = exitSlow; break loop }; e.miss = %s; end = %s; break loop", addr, 4096-int(size), addr, what)
+		text = fmt.Sprintf("n++; if %s&0xfff > %#x { end = exitSlow; break pages }; e.miss = %s; end = %s; break pages", addr, 4096-int(size), addr, what)
 	}
 	return text
 }

@@ -61,7 +61,6 @@ var infix = map[ir.Op]string{ir.Add: "+", ir.Sub: "-", ir.Mul: "*", ir.And: "&",
 
 var functions = map[ir.Op]string{
 	ir.DivU: "words.DivU", ir.DivS: "words.DivS", ir.RemU: "words.RemU", ir.RemS: "words.RemS",
-	ir.MulHighU: "words.MulHighU", ir.MulHighS: "words.MulHighS", ir.MulHighSU: "words.MulHighSU",
 	ir.Clz: "words.Clz", ir.Ctz: "words.Ctz", ir.Popc: "words.Popc", ir.Bswap: "words.Bswap",
 }
 
@@ -219,6 +218,8 @@ func (p *printer) let(n *ir.Node) {
 			p.line("_ = %s", name(n))
 		}
 	case n.Uses == 0:
+	case n.Op == ir.MulHighU, n.Op == ir.MulHighS, n.Op == ir.MulHighSU:
+		p.product(n)
 	case n.Op == ir.Select:
 		p.line("%s := %s", name(n), p.word(n.Args[2]))
 		p.line("if %s {", p.condition(n.Args[0], true))
@@ -226,6 +227,19 @@ func (p *printer) let(n *ir.Node) {
 		p.line("}")
 	default:
 		p.line("%s := %s", name(n), p.formula(n))
+	}
+}
+
+// product prints the upper half of a product, in statements: the compiler inlines no function of that size into
+// a large one. See words.MulHighS for the formula.
+func (p *printer) product(n *ir.Node) {
+	x, y := p.expr(n.Args[0]), p.expr(n.Args[1])
+	p.line("%s, _ := bits.Mul64(%s, %s)", name(n), x, y)
+	if n.Op != ir.MulHighU {
+		p.line("%s -= %s * (%s >> 63)", name(n), y, x)
+	}
+	if n.Op == ir.MulHighS {
+		p.line("%s -= %s * (%s >> 63)", name(n), x, y)
 	}
 }
 
