@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/flexemu/flexemu/internal/engine/interp/emit"
-	"github.com/flexemu/flexemu/internal/isa"
-	"github.com/flexemu/flexemu/internal/isa/mips"
+	"github.com/flexemu/flexemu/internal/isa/sets"
 	"github.com/flexemu/flexemu/internal/kernel/bare"
 	"github.com/flexemu/flexemu/internal/verifier"
 )
@@ -35,7 +33,7 @@ func generate(root string) error {
 		}
 		*text = string(b)
 	}
-	for _, i := range []*isa.ISA{mips.New(64, true)} {
+	for _, i := range sets.All() {
 		exec, err := emit.Exec(i)
 		if err != nil {
 			return fmt.Errorf("%s: loop: %w", i.Name, err)
@@ -54,7 +52,7 @@ func generate(root string) error {
 		if err := write([]byte(contract), root, "contracts/src", verifier.ContractName(i)+".sol"); err != nil {
 			return err
 		}
-		title := strings.ToUpper(i.Name[:1]) + i.Name[1:]
+		title := emit.Title(i)
 		kernel, err := emit.Kernel("bare", []emit.KernelFunc{
 			{Name: "scheduler" + title, Doc: "makes one step of a machine that has not halted.", Func: k.Scheduler()},
 			{Name: "syscall" + title, Doc: "answers a syscall of the running thread.", Func: k.Syscall()},
@@ -67,7 +65,18 @@ func generate(root string) error {
 			return err
 		}
 	}
-	return nil
+	loops, err := emit.Loops(sets.All())
+	if err != nil {
+		return err
+	}
+	if err := write(loops, root, "internal/engine/interp", "loops.go"); err != nil {
+		return err
+	}
+	kernels, err := emit.Kernels("bare", sets.All())
+	if err != nil {
+		return err
+	}
+	return write(kernels, root, "internal/kernel/bare", "kernels.go")
 }
 
 func write(data []byte, path ...string) error {

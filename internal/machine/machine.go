@@ -29,6 +29,9 @@ type Machine struct {
 	// Hint is the unfinished rest of a hint: kept in snapshots, no part of the root.
 	Hint []byte
 
+	// Narrow says that addresses have 32 bits.
+	Narrow bool
+
 	layout []ir.Cell // of a thread, behind its head
 	stacks [2]stack  // left, right
 	// idle is true from the departure of a thread until Resume.
@@ -52,31 +55,39 @@ func (m *Machine) ThreadSize() int { return threadHead + 8*len(m.layout) }
 func (m *Machine) Get(c ir.Cell) uint64    { return m.Cells[c] }
 func (m *Machine) Set(c ir.Cell, v uint64) { m.Cells[c] = v }
 
-// stack holds parked threads, the bottom one first. In a machine that was made from a witness the lower ones
-// are known by their root only.
+// stack holds parked threads. In a machine that was made from a witness the lower ones are known by their root
+// only.
 type stack struct {
-	base    merkle.Hash // root below threads
-	threads []parked
+	base merkle.Hash // root below the threads
+	top  *parked
 }
 
-// parked is a thread that does not run. It never changes, so that copies of a machine share it.
+// parked is a thread that does not run, with what is below it. It never changes, so that copies of a machine
+// share it.
 type parked struct {
 	bytes []byte
 	root  merkle.Hash // of the stack up to and including this thread
+	below *parked
+	depth int // threads up to and including this one
 }
 
 func (s *stack) root() merkle.Hash {
-	if n := len(s.threads); n > 0 {
-		return s.threads[n-1].root
+	if s.top != nil {
+		return s.top.root
 	}
 	return s.base
 }
 
+func (s *stack) depth() int {
+	if s.top != nil {
+		return s.top.depth
+	}
+	return 0
+}
+
 func (s *stack) push(thread []byte) {
-	hash := merkle.Keccak256(thread)
-	root := s.root()
-	// The full slice expression makes append copy: copies of a machine share the array.
-	s.threads = append(s.threads[:len(s.threads):len(s.threads)], parked{thread, merkle.Pair(&root, &hash)})
+	hash, root := merkle.Keccak256(thread), s.root()
+	s.top = &parked{thread, merkle.Pair(&root, &hash), s.top, s.depth() + 1}
 }
 
 func (m *Machine) active() *stack { return &m.stacks[m.Cells[ir.TraverseRight]&1] }
@@ -109,12 +120,11 @@ func (m *Machine) Resume() {
 		return
 	}
 	s := m.active()
-	n := len(s.threads)
-	if n == 0 {
+	if s.top == nil {
 		return
 	}
-	m.decodeThread(s.threads[n-1].bytes)
-	s.threads = s.threads[:n-1]
+	m.decodeThread(s.top.bytes)
+	s.top = s.top.below
 	m.idle = false
 }
 
@@ -133,7 +143,7 @@ func (m *Machine) Exited() (bool, uint8) {
 
 // Threads is the number of threads, the running one included.
 func (m *Machine) Threads() int {
-	n := len(m.stacks[0].threads) + len(m.stacks[1].threads)
+	n := m.stacks[0].depth() + m.stacks[1].depth()
 	if !m.idle {
 		n++
 	}
@@ -242,10 +252,11 @@ const (
 	StatusUnfinished = 3
 )
 
-// Offsets of the exit code and of the halted flag in an encoded state.
+// Offsets of the exit code, of the halted flag and of the stack roots in an encoded state.
 const (
 	exitCodeOffset = 97
 	exitedOffset   = 98
+	stacksOffset   = 116
 )
 
 // StateHash is the keccak-256 of an encoded state with the first byte replaced by the status.
@@ -265,23 +276,18 @@ func (m *Machine) Under() merkle.Hash { return m.active().root() }
 // empty; the caller provides it.
 func FromWitness(layout []ir.Cell, state, thread []byte, under merkle.Hash) (*Machine, error) {
 	m := New(layout)
-	if len(state) != StateSize {
-		return nil, fmt.Errorf("machine: a state has %d bytes, not %d", StateSize, len(state))
+	if err := m.SetScalars(state); err != nil {
+		return nil, err
 	}
 	if len(thread) != m.ThreadSize() {
 		return nil, fmt.Errorf("machine: a thread has %d bytes, not %d", m.ThreadSize(), len(thread))
 	}
-	copy(m.Key[:], state[32:])
-	rest := m.takeFields(state[64:], scalarsFront)
-	m.takeFields(rest[64:], scalarsBack)
 	for right := range m.stacks {
-		m.stacks[right].base = merkle.Hash(rest[32*right:])
+		m.stacks[right].base = merkle.Hash(state[stacksOffset+32*right:])
 	}
 	m.decodeThread(thread)
-	for _, c := range []ir.Cell{ir.Exited, ir.TraverseRight, ir.ThreadExited} {
-		if m.Cells[c] > 1 {
-			return nil, fmt.Errorf("machine: a flag is %d, not 0 or 1", m.Cells[c])
-		}
+	if m.Cells[ir.ThreadExited] > 1 {
+		return nil, fmt.Errorf("machine: the flag %v is %d, not 0 or 1", ir.ThreadExited, m.Cells[ir.ThreadExited])
 	}
 	hash := merkle.Keccak256(thread)
 	if merkle.Pair(&under, &hash) != m.active().base {
@@ -312,18 +318,46 @@ func (m *Machine) Forget() {
 	}
 }
 
+// Wrap brings an address that may have been counted past the end of the address space back to its beginning.
+func (m *Machine) Wrap(addr uint64) uint64 {
+	if m.Narrow {
+		return uint64(uint32(addr))
+	}
+	return addr
+}
+
+// wraps tells whether an access goes past the end of 32-bit addresses. Those of 64 bits wrap by themselves.
+func (m *Machine) wraps(addr uint64, size uint8) bool {
+	return m.Narrow && addr+uint64(size) > 1<<32
+}
+
 // Load reads size bytes (1, 2, 4 or 8), zero-extended.
 func (m *Machine) Load(addr uint64, size uint8, big bool) uint64 {
-	return m.Mem.ReadSlow(addr, size, big)
+	if !m.wraps(addr, size) {
+		return m.Mem.ReadSlow(addr, size, big)
+	}
+	var b [8]byte
+	for i := range b[:size] {
+		b[i] = byte(m.Mem.ReadSlow(m.Wrap(addr+uint64(i)), 1, big))
+	}
+	return load(b[:], size, big)
 }
 
 // Store writes the low size bytes (1, 2, 4 or 8) of v, and drops a reservation of the same aligned 8 bytes.
 func (m *Machine) Store(addr uint64, size uint8, big bool, v uint64) {
 	line := m.Cells[ir.ReservationAddress] &^ 7
-	if addr&^7 == line || (addr+uint64(size-1))&^7 == line {
+	if addr&^7 == line || m.Wrap(addr+uint64(size-1))&^7 == line {
 		m.Forget()
 	}
-	m.Mem.WriteSlow(addr, size, big, v)
+	if !m.wraps(addr, size) {
+		m.Mem.WriteSlow(addr, size, big, v)
+		return
+	}
+	var b [8]byte
+	store(b[:], size, big, v)
+	for i, x := range b[:size] {
+		m.Mem.WriteSlow(m.Wrap(addr+uint64(i)), 1, big, uint64(x))
+	}
 }
 
 // A Recorder sees the accesses of one step, to make a witness of them or to supply them from one.

@@ -196,7 +196,7 @@ func (r *rig) step() {
 			slices.Reverse(b[:size])
 		}
 		r.write(addr, size, big, v)
-		r.saw(touched{addr, size, true})
+		r.sawLeaves(addr, int(size), true)
 		r.heard(r.model.write(addr, b[:size]))
 	case op < 75:
 		p := make([]byte, r.rand.IntN(3*PageSize))
@@ -210,10 +210,9 @@ func (r *rig) step() {
 		for i := range p {
 			p[i] = byte(r.rand.Uint32())
 		}
-		if r.mem.tracer == nil {
-			r.mem.Write(addr, p)
-			r.heard(r.model.write(addr, p))
-		}
+		r.mem.Write(addr, p)
+		r.sawLeaves(addr, len(p), true)
+		r.heard(r.model.write(addr, p))
 	case op < 82:
 		var data [PageSize]byte
 		data[r.rand.IntN(PageSize)] = byte(r.rand.Uint32())
@@ -238,7 +237,7 @@ func (r *rig) step() {
 	case op < 96:
 		r.checkRoot()
 	default:
-		r.checkProof(addr)
+		r.checkProof(addr, r.model.root())
 	}
 }
 
@@ -280,15 +279,15 @@ func (r *rig) checkRoot() {
 	}
 }
 
-func (r *rig) checkProof(addr uint64) {
+func (r *rig) checkProof(addr uint64, root merkle.Hash) {
 	r.t.Helper()
 	pages := r.mem.Pages()
 	p := r.mem.Proof(addr)
 	if want := r.model.read(addr&^31, 32); !bytes.Equal(p.Leaf[:], want) {
 		r.t.Fatalf("proof of %#x has leaf %x, want %x", addr, p.Leaf, want)
 	}
-	if got, want := p.Root(addr/32), r.model.root(); got != want {
-		r.t.Fatalf("proof of %#x leads to %x, want %x", addr, got, want)
+	if got := p.Root(addr / 32); got != root {
+		r.t.Fatalf("proof of %#x leads to %x, want %x", addr, got, root)
 	}
 	if r.mem.Pages() != pages {
 		r.t.Fatalf("a proof allocated a page")
@@ -359,8 +358,9 @@ func TestManyPages(t *testing.T) {
 	r.checkRoot()
 	fill(1<<40, 500, 1<<38+1) // far apart
 	r.checkRoot()
-	for range 50 {
-		r.checkProof(uint64(1000+r.rand.IntN(1300))*PageSize + r.rand.Uint64N(PageSize))
+	root := r.mem.Root()
+	for range 200 {
+		r.checkProof(uint64(1000+r.rand.IntN(1300))*PageSize+r.rand.Uint64N(PageSize), root)
 	}
 	if n := len(r.mem.hash.warm.byPage); n != maxWarm {
 		t.Errorf("%d warm pages, want %d", n, maxWarm)
@@ -420,6 +420,29 @@ func TestReadsAllocateNothing(t *testing.T) {
 	}
 	if e := m.Reads[255]; e.Tag != 1<<52-1 || e.Data[4095] != 4 {
 		t.Error("the cached absent page did not become the allocated one")
+	}
+}
+
+// TestInstallLeaf puts leaves where the caches hold the zero page and a shared page.
+func TestInstallLeaf(t *testing.T) {
+	m := NewMemory()
+	m.WriteSlow(PageSize, 1, true, 7)
+	fork := m.Fork()
+	told := false
+	m.OnWatchedWrite = func(uint64) { told = true }
+	m.Watch(1)
+	for page := range uint64(2) {
+		m.ReadSlow(page*PageSize, 1, true)
+		m.InstallLeaf(page*PageSize+40, &merkle.Hash{1: 9})
+		if got := m.Reads[page].Data[33]; got != 9 {
+			t.Errorf("page %d: the cache reads %d", page, got)
+		}
+	}
+	if told || fork.ReadSlow(PageSize+33, 1, true) != 0 || fork.Pages() != 1 {
+		t.Error("a watcher was told, or the fork sees the leaf")
+	}
+	if m.WriteSlow(PageSize, 1, true, 8); !told {
+		t.Error("the watch was lost")
 	}
 }
 

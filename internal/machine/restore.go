@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/flexemu/flexemu/internal/ir"
-	"github.com/flexemu/flexemu/internal/merkle"
 )
 
 // sides names the stacks by their place in Machine.stacks.
@@ -24,11 +23,10 @@ func (m *Machine) Stacks() (stacks [2][][]byte, err error) {
 		if s.base != EmptyStack {
 			return stacks, fmt.Errorf("machine: threads of the %s stack are known by their root only", sides[i])
 		}
-		threads := make([][]byte, 0, len(s.threads)+1)
-		for _, t := range s.threads {
-			threads = append(threads, t.bytes)
+		stacks[i] = make([][]byte, s.depth(), s.depth()+1)
+		for t := s.top; t != nil; t = t.below {
+			stacks[i][t.depth-1] = t.bytes
 		}
-		stacks[i] = threads
 	}
 	active := m.Cells[ir.TraverseRight] & 1
 	stacks[active] = append(stacks[active], m.EncodeThread())
@@ -56,14 +54,10 @@ func (m *Machine) SetStacks(stacks [2][][]byte) error {
 	m.decodeThread(stacks[active][last])
 	stacks[active] = stacks[active][:last]
 	for i, threads := range stacks {
-		s := stack{base: EmptyStack, threads: make([]parked, 0, len(threads))}
-		root := s.base
+		m.stacks[i] = stack{base: EmptyStack}
 		for _, t := range threads {
-			hash := merkle.Keccak256(t)
-			root = merkle.Pair(&root, &hash)
-			s.threads = append(s.threads, parked{t, root})
+			m.stacks[i].push(t)
 		}
-		m.stacks[i] = s
 	}
 	m.idle = false
 	return nil

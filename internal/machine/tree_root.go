@@ -84,9 +84,6 @@ type rising struct {
 	until uint8
 }
 
-// maxKept bounds the lists that are kept from one update for the next.
-const maxKept = 4096
-
 // update hashes all stale nodes of a tree, which must not be empty.
 func (h *hasher) update(t *tree) {
 	b := h.scratch()
@@ -162,11 +159,9 @@ func (h *hasher) enter(level int) {
 	h.lifts = rest
 }
 
-// emptied returns a list without elements that holds on to nothing and is not too long to be kept.
+// emptied returns a list without elements that holds on to none. The lists are kept for the next
+// update, at some 50 bytes per page: making them anew each time costs more memory, in garbage.
 func emptied[T any](list []T) []T {
-	if cap(list) > maxKept {
-		return nil
-	}
 	clear(list)
 	return list[:0]
 }

@@ -72,10 +72,6 @@ type loop struct {
 	prepare func(r int, w uint32, pc uint64) Insn
 }
 
-var loops = map[string]loop{
-	"mips64": {execMips64, stepMips64, prepareMips64},
-}
-
 // New makes an engine for a machine. The machine's memory tells it when code is overwritten; one memory has
 // one engine.
 func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
@@ -159,11 +155,11 @@ func (e *Engine) Run(n uint64) uint64 {
 func (e *Engine) Fetch() uint32 {
 	pc := e.m.Cells[ir.PC]
 	if e.isa.Align == 4 {
-		return uint32(e.m.Mem.ReadSlow(pc, 4, e.isa.Big))
+		return uint32(e.m.Load(pc, 4, e.isa.Big))
 	}
-	w := uint32(e.m.Mem.ReadSlow(pc, 2, e.isa.Big))
+	w := uint32(e.m.Load(pc, 2, e.isa.Big))
 	if e.isa.Size(w) == 4 {
-		w |= uint32(e.m.Mem.ReadSlow(pc+2, 2, e.isa.Big)) << 16
+		w |= uint32(e.m.Load(e.m.Wrap(pc+2), 2, e.isa.Big)) << 16
 	}
 	return w
 }

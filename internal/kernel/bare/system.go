@@ -53,16 +53,13 @@ type functions struct {
 	scheduler, syscall, fault func(*System)
 }
 
-var emitted = map[string]functions{
-	"mips64": {schedulerMips64, syscallMips64, faultMips64},
-}
-
 // NewSystem puts a machine of the kernel's instruction set together with an engine and a host.
 func (k *Kernel) NewSystem(m *machine.Machine, e Engine, h Host) (*System, error) {
 	f, ok := emitted[k.ISA.Name]
 	if !ok {
 		return nil, fmt.Errorf("bare: no kernel for %s", k.ISA.Name)
 	}
+	m.Narrow = k.ISA.Bits == 32
 	return &System{Machine: m, Engine: e, Host: h, funcs: f}, nil
 }
 

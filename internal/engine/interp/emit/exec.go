@@ -136,10 +136,38 @@ type exec struct {
 	title string
 }
 
+// Title is an instruction set's name as a part of Go names.
+func Title(i *isa.ISA) string { return strings.ToUpper(i.Name[:1]) + i.Name[1:] }
+
+// table gives a Go file with a map by the instruction sets' names.
+func table(pkg, declaration string, isas []*isa.ISA, functions ...string) ([]byte, error) {
+	var out strings.Builder
+	fmt.Fprintf(&out, "%s\npackage %s\n%s{\n", Header, pkg, declaration)
+	for _, i := range isas {
+		fmt.Fprintf(&out, "%q: {", i.Name)
+		for _, f := range functions {
+			fmt.Fprintf(&out, "%s%s,", f, Title(i))
+		}
+		out.WriteString("},\n")
+	}
+	out.WriteString("}\n")
+	return format.Source([]byte(out.String()))
+}
+
+// Loops gives the Go file with the table of all loops.
+func Loops(isas []*isa.ISA) ([]byte, error) {
+	return table("interp", "var loops = map[string]loop", isas, "exec", "step", "prepare")
+}
+
+// Kernels gives the Go file with the table of a kernel's functions for all instruction sets.
+func Kernels(pkg string, isas []*isa.ISA) ([]byte, error) {
+	return table(pkg, "var emitted = map[string]functions", isas, "scheduler", "syscall", "fault")
+}
+
 // Exec gives the Go file of an instruction set: the loop, the single step, and the filling of decoded
 // instructions.
 func Exec(i *isa.ISA) ([]byte, error) {
-	x := &exec{i: i, delay: slices.Contains(i.Thread, ir.NextPC), title: strings.ToUpper(i.Name[:1]) + i.Name[1:]}
+	x := &exec{i: i, delay: slices.Contains(i.Thread, ir.NextPC), title: Title(i)}
 	all := make([]operands, len(i.Rows))
 	x.line("%s", Header)
 	x.line("package interp")

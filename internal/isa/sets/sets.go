@@ -1,0 +1,25 @@
+// Package sets is the list of instruction sets. Adding one is its folder and its line here; go generate does
+// the rest.
+package sets
+
+import (
+	"github.com/flexemu/flexemu/internal/isa"
+	"github.com/flexemu/flexemu/internal/isa/mips"
+)
+
+var all = []*isa.ISA{
+	mips.New(64, true),
+}
+
+// All gives every instruction set.
+func All() []*isa.ISA { return all }
+
+// Named gives the instruction set of that name, or nil.
+func Named(name string) *isa.ISA {
+	for _, i := range all {
+		if i.Name == name {
+			return i
+		}
+	}
+	return nil
+}

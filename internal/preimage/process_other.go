@@ -1,0 +1,14 @@
+//go:build !unix
+
+package preimage
+
+import (
+	"os"
+	"os/exec"
+)
+
+func separate(*exec.Cmd) {}
+
+func interrupt(cmd *exec.Cmd) { cmd.Process.Signal(os.Interrupt) }
+
+func kill(cmd *exec.Cmd) { cmd.Process.Kill() }
