@@ -129,7 +129,8 @@ function checkArtifacts(want) {
   for (const [name, text] of want) {
     const file = path.join(outDir, name + '.json')
     if (!fs.existsSync(file)) wrong.push(`artifacts/${name}.json is missing`)
-    else if (fs.readFileSync(file, 'utf8') !== text) wrong.push(`artifacts/${name}.json differs from what its source compiles to`)
+    else if (fs.readFileSync(file, 'utf8') !== text)
+      wrong.push(`artifacts/${name}.json differs from what its source compiles to`)
   }
   for (const f of committed()) {
     if (!want.has(path.basename(f, '.json'))) wrong.push(`artifacts/${f} has no source`)

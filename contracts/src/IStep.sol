@@ -12,9 +12,11 @@ interface IStep {
     /// @param proof The rest of the witness, as the machine lays it out.
     /// @param localContext Tells the local pre-images of one task of the caller from those of another.
     /// @return postState The state hash after the step; its first byte is the status.
-    function step(bytes calldata stateData, bytes calldata proof, bytes32 localContext)
-        external
-        returns (bytes32 postState);
+    function step(
+        bytes calldata stateData,
+        bytes calldata proof,
+        bytes32 localContext
+    ) external returns (bytes32 postState);
 
     /// @notice Where pre-images are read.
     function oracle() external view returns (IPreimageOracle);

@@ -1225,7 +1225,8 @@ contract MIPS64 is IStep {
             function do_dmult(rs, rt) {
                 let t2 := reg(rs)
                 let t3 := reg(rt)
-                mstore(HI, and(sar(64, mul(signextend(7, t2), signextend(7, t3))), WORD))
+                let t4 := and(sar(64, mul(signextend(7, t2), signextend(7, t3))), WORD)
+                mstore(HI, t4)
                 mstore(LO, and(mul(t2, t3), WORD))
                 let t6 := mload(NEXT_PC)
                 mstore(PC, t6)
@@ -1236,7 +1237,8 @@ contract MIPS64 is IStep {
             function do_dmultu(rs, rt) {
                 let t2 := reg(rs)
                 let t3 := reg(rt)
-                mstore(HI, shr(64, mul(t2, t3)))
+                let t4 := shr(64, mul(t2, t3))
+                mstore(HI, t4)
                 mstore(LO, and(mul(t2, t3), WORD))
                 let t6 := mload(NEXT_PC)
                 mstore(PC, t6)
@@ -1526,7 +1528,7 @@ contract MIPS64 is IStep {
 
             function target_6(w) -> v { v := and(shl(2, w), 0xffffffc) }
 
-            // j target
+            // j region+target
             function do_j(target) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -1536,7 +1538,7 @@ contract MIPS64 is IStep {
                 mstore(NEXT_PC, or(and(add(t8, 4), 0xfffffffff0000000), target))
             }
 
-            // jal target
+            // jal region+target
             function do_jal(target) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -1558,7 +1560,7 @@ contract MIPS64 is IStep {
                 mstore(NEXT_PC, t8)
             }
 
-            // jalr rd, rs
+            // jalr rd?31, rs
             function do_jalr(rs, rd) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -1572,7 +1574,7 @@ contract MIPS64 is IStep {
 
             function imm_7(w) -> v { v := and(sar(238, shl(238, and(shl(2, w), 0x3fffc))), WORD) }
 
-            // beq rs, rt, pc+imm
+            // beq rs, rt, pc+4+imm
             function do_beq(rs, rt, imm) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -1583,7 +1585,7 @@ contract MIPS64 is IStep {
                 mstore(PC, and(add(t18, 4), WORD))
             }
 
-            // bne rs, rt, pc+imm
+            // bne rs, rt, pc+4+imm
             function do_bne(rs, rt, imm) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -1594,7 +1596,7 @@ contract MIPS64 is IStep {
                 mstore(PC, and(add(t20, 4), WORD))
             }
 
-            // blez rs, pc+imm
+            // blez rs, pc+4+imm
             function do_blez(rs, imm) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -1605,7 +1607,7 @@ contract MIPS64 is IStep {
                 mstore(PC, and(add(t18, 4), WORD))
             }
 
-            // bgtz rs, pc+imm
+            // bgtz rs, pc+4+imm
             function do_bgtz(rs, imm) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -1616,7 +1618,7 @@ contract MIPS64 is IStep {
                 mstore(PC, and(add(t16, 4), WORD))
             }
 
-            // beql rs, rt, pc+imm
+            // beql rs, rt, pc+4+imm
             function do_beql(rs, rt, imm) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -1630,7 +1632,7 @@ contract MIPS64 is IStep {
                 mstore(PC, t28)
             }
 
-            // bnel rs, rt, pc+imm
+            // bnel rs, rt, pc+4+imm
             function do_bnel(rs, rt, imm) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -1644,7 +1646,7 @@ contract MIPS64 is IStep {
                 mstore(PC, t30)
             }
 
-            // blezl rs, pc+imm
+            // blezl rs, pc+4+imm
             function do_blezl(rs, imm) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -1658,7 +1660,7 @@ contract MIPS64 is IStep {
                 mstore(PC, t28)
             }
 
-            // bgtzl rs, pc+imm
+            // bgtzl rs, pc+4+imm
             function do_bgtzl(rs, imm) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -1672,7 +1674,7 @@ contract MIPS64 is IStep {
                 mstore(PC, t26)
             }
 
-            // bltz rs, pc+imm
+            // bltz rs, pc+4+imm
             function do_bltz(rs, imm) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -1683,7 +1685,7 @@ contract MIPS64 is IStep {
                 mstore(PC, and(add(t16, 4), WORD))
             }
 
-            // bgez rs, pc+imm
+            // bgez rs, pc+4+imm
             function do_bgez(rs, imm) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -1694,7 +1696,7 @@ contract MIPS64 is IStep {
                 mstore(PC, and(add(t18, 4), WORD))
             }
 
-            // bltzl rs, pc+imm
+            // bltzl rs, pc+4+imm
             function do_bltzl(rs, imm) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -1708,7 +1710,7 @@ contract MIPS64 is IStep {
                 mstore(PC, t26)
             }
 
-            // bgezl rs, pc+imm
+            // bgezl rs, pc+4+imm
             function do_bgezl(rs, imm) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -1722,7 +1724,7 @@ contract MIPS64 is IStep {
                 mstore(PC, t28)
             }
 
-            // bltzal rs, pc+imm
+            // bltzal rs, pc+4+imm
             function do_bltzal(rs, imm) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -1735,7 +1737,7 @@ contract MIPS64 is IStep {
                 mstore(PC, and(add(t20, 4), WORD))
             }
 
-            // bgezal rs, pc+imm
+            // bgezal rs, pc+4+imm
             function do_bgezal(rs, imm) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -1748,7 +1750,7 @@ contract MIPS64 is IStep {
                 mstore(PC, and(add(t22, 4), WORD))
             }
 
-            // bltzall rs, pc+imm
+            // bltzall rs, pc+4+imm
             function do_bltzall(rs, imm) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -1763,7 +1765,7 @@ contract MIPS64 is IStep {
                 mstore(PC, t30)
             }
 
-            // bgezall rs, pc+imm
+            // bgezall rs, pc+4+imm
             function do_bgezall(rs, imm) {
                 if iszero(eq(mload(NEXT_PC), and(add(mload(PC), 4), WORD))) {
                     fault() leave
@@ -2025,7 +2027,7 @@ contract MIPS64 is IStep {
                 syscall() leave
             }
 
-            // break code?
+            // break code>>10?, code&1023?
             function do_break() {
                 fault() leave
             }

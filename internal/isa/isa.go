@@ -17,7 +17,7 @@ type Row struct {
 	// A field is a name of five bits (rs), a name with a width (code:20), or a name with the bits of its
 	// value that stand there (imm[11:5], imm[4:1|11]). The value of a field whose name begins with imm or
 	// nzimm is sign-extended from its highest bit. "rd!=0,2" excludes values, "nz" in front of a name
-	// excludes 0, and a quote (rd') means registers 8 to 15.
+	// excludes 0, and a quote (rd') means registers 8 to 15. Bits called _ may be anything.
 	Bits string
 	// Asm is the form of the operands in assembly.
 	Asm string
@@ -30,9 +30,9 @@ type Row struct {
 // Fields are the fields of one instruction. A field that the row's picture lacks is the zero Value, whose
 // use panics.
 type Fields struct {
-	Rs, Rt, Rd, Sa, Pos, Msb       ir.Value // MIPS
-	Rs1, Rs2, Shamt, Csr, Aqrl     ir.Value // RISC-V, with Rd
-	Imm, Uimm, Target, Code, Hint2 ir.Value
+	Rs, Rt, Rd, Sa, Pos, Msb   ir.Value // MIPS
+	Rs1, Rs2, Shamt, Csr, Aqrl ir.Value // RISC-V, with Rd
+	Imm, Uimm, Target, Code    ir.Value
 }
 
 func (f *Fields) slot(name string) *ir.Value {
@@ -57,6 +57,8 @@ func (f *Fields) slot(name string) *ir.Value {
 		return &f.Shamt
 	case "csr":
 		return &f.Csr
+	case "aqrl":
+		return &f.Aqrl
 	case "imm":
 		return &f.Imm
 	case "uimm":

@@ -1,6 +1,7 @@
 package isa
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -71,7 +72,7 @@ func Parse(picture string) (Pattern, error) {
 	for i, t := range tokens {
 		w, err := tokenWidth(t)
 		if err != nil {
-			return p, err
+			return p, fmt.Errorf("token %q: %w", t, err)
 		}
 		widths[i] = w
 		total += w
@@ -84,44 +85,92 @@ func Parse(picture string) (Pattern, error) {
 	for i, t := range tokens {
 		at -= widths[i]
 		if err := p.token(t, at, widths[i]); err != nil {
-			return p, err
+			return p, fmt.Errorf("token %q: %w", t, err)
+		}
+	}
+	for _, f := range p.Fields {
+		if err := f.check(); err != nil {
+			return p, fmt.Errorf("field %s: %w", f.Name, err)
 		}
 	}
 	return p, nil
 }
 
+// check looks for what is wrong with a whole field: a bit that stands twice, a value that it cannot have anyway.
+func (f Place) check() error {
+	seen := uint64(0)
+	for _, p := range f.Parts {
+		bits := (uint64(1)<<p.Width - 1) << p.To
+		if seen&bits != 0 {
+			return errors.New("a bit of the value stands twice in the picture")
+		}
+		seen |= bits
+	}
+	for _, v := range f.Not {
+		if (v-f.Add)&^seen != 0 {
+			return fmt.Errorf("it cannot be %d, which the picture excludes", v)
+		}
+	}
+	return nil
+}
+
 func isLiteral(t string) bool { return t[0] == '0' || t[0] == '1' }
 
-// split takes a token apart: name, the bits in brackets or the width behind a colon, the excluded values.
-func split(t string) (name, bits, width, not string) {
-	t, not, _ = strings.Cut(t, "!=")
-	if name, bits, ok := strings.Cut(t, "["); ok {
-		return name, strings.TrimSuffix(bits, "]"), "", not
+// A fieldToken is a token that is no literal, taken apart.
+type fieldToken struct {
+	name  string
+	bits  string // in brackets
+	width string // behind a colon
+	not   string // excluded values
+}
+
+func split(t string) (fieldToken, error) {
+	front, not, excluding := strings.Cut(t, "!=")
+	if excluding && not == "" {
+		return fieldToken{}, errors.New("no value is excluded")
 	}
-	name, width, _ = strings.Cut(t, ":")
-	return name, "", width, not
+	if name, bits, ok := strings.Cut(front, "["); ok {
+		bits, closed := strings.CutSuffix(bits, "]")
+		if !closed {
+			return fieldToken{}, errors.New("the bracket is not closed")
+		}
+		if bits == "" {
+			return fieldToken{}, errors.New("there are no bits in the brackets")
+		}
+		return fieldToken{name: name, bits: bits, not: not}, nil
+	}
+	name, width, wide := strings.Cut(front, ":")
+	if wide && width == "" {
+		return fieldToken{}, errors.New("no width behind the colon")
+	}
+	return fieldToken{name: name, width: width, not: not}, nil
 }
 
 func tokenWidth(t string) (uint, error) {
 	if isLiteral(t) {
 		return uint(len(t)), nil
 	}
-	name, ranges, width, _ := split(t)
+	f, err := split(t)
 	switch {
-	case ranges != "":
+	case err != nil:
+		return 0, err
+	case f.bits != "":
 		total := uint(0)
-		for _, r := range strings.Split(ranges, "|") {
+		for _, r := range strings.Split(f.bits, "|") {
 			hi, lo, err := bitRange(r)
 			if err != nil {
-				return 0, fmt.Errorf("token %q: %w", t, err)
+				return 0, err
 			}
 			total += hi - lo + 1
 		}
 		return total, nil
-	case width != "":
-		n, err := strconv.ParseUint(width, 10, 5)
+	case f.width != "":
+		n, err := strconv.ParseUint(f.width, 10, 5)
+		if err == nil && n == 0 {
+			err = errors.New("the width is 0")
+		}
 		return uint(n), err
-	case strings.HasSuffix(name, "'"):
+	case strings.HasSuffix(f.name, "'"):
 		return 3, nil
 	}
 	return 5, nil
@@ -153,14 +202,20 @@ func (p *Pattern) token(t string, at, width uint) error {
 		p.Match |= uint32(v << at)
 		return nil
 	}
-	name, ranges, _, not := split(t)
-	var add uint64
-	if n, ok := strings.CutSuffix(name, "'"); ok {
-		name, add = n, 8
+	token, err := split(t)
+	if err != nil {
+		return err
 	}
-	base, nonZero := strings.CutPrefix(name, "nz")
-	name = base
-	if name != "_" && (&Fields{}).slot(name) == nil {
+	var add uint64
+	name, short := strings.CutSuffix(token.name, "'")
+	if short {
+		add = 8
+	}
+	name, nonZero := strings.CutPrefix(name, "nz")
+	if name == "_" && !nonZero && token.not == "" {
+		return nil
+	}
+	if (&Fields{}).slot(name) == nil {
 		return fmt.Errorf("no field is called %q", name)
 	}
 	f := p.place(name)
@@ -169,8 +224,8 @@ func (p *Pattern) token(t string, at, width uint) error {
 	if nonZero && !slices.Contains(f.Not, 0) {
 		f.Not = append(f.Not, 0)
 	}
-	if not != "" {
-		for _, n := range strings.Split(not, ",") {
+	if token.not != "" {
+		for _, n := range strings.Split(token.not, ",") {
 			v, err := strconv.ParseUint(n, 10, 32)
 			if err != nil {
 				return err
@@ -178,13 +233,13 @@ func (p *Pattern) token(t string, at, width uint) error {
 			f.Not = append(f.Not, v)
 		}
 	}
-	if ranges == "" {
+	if token.bits == "" {
 		f.Parts = append(f.Parts, Part{From: at, To: 0, Width: width})
 		f.Top = max(f.Top, width-1)
 		return nil
 	}
 	end := at + width
-	for _, r := range strings.Split(ranges, "|") {
+	for _, r := range strings.Split(token.bits, "|") {
 		hi, lo, err := bitRange(r)
 		if err != nil {
 			return err

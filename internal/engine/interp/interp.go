@@ -46,8 +46,9 @@ type stepFunc func(m *machine.Machine, in *Insn) (trap ir.TrapKind, trapped bool
 // codeEntries is the size of the direct-mapped cache of code pages, by page number.
 const codeEntries = 256
 
-// noBase is the base of no page: every pc differs from it in bits above the page's offset, or in the lowest.
-const noBase = 1
+// noBase is the base of no page. A loop compares bases with a pc whose offset in the page is cut out, all but
+// the bits that a misaligned pc has: this bit is never left.
+const noBase = 4
 
 // A codePage is a page of decoded instructions, one for each possible pc.
 type codePage struct {

@@ -122,8 +122,6 @@ func (s *System) Run(until uint64) error {
 	return nil
 }
 
-// lengthSize is the length in bytes of the length in front of a pre-image's data.
-const lengthSize = 8
 
 func (s *System) oracleWord(offset uint64) uint64 {
 	m := s.Machine

@@ -176,7 +176,7 @@ func Exec(i *isa.ISA) ([]byte, error) {
 	x.step(all)
 	x.prepare(all)
 	text := x.out.String()
-	if !strings.Contains(text, "bits.Reverse") {
+	if !strings.Contains(text, "bits.") {
 		text = strings.Replace(text, "\"math/bits\"\n", "", 1)
 	}
 	return format.Source([]byte(text))
