@@ -1,40 +1,76 @@
 // Package flexemu runs Linux programs built for several instruction sets, deterministically; commits to the
 // whole state at every step; and proves any single step to a contract.
 //
-// This is the library's front door. Load makes a Run of a program; a Run makes steps, tells roots, saves and
-// resumes, and proves steps.
+// This is the library's front door. Load makes a Run of a program, Resume one of a snapshot. A Run makes steps
+// (RunTo), tells roots (Root), says what comes next (Kind, Instruction), saves itself (Save) and proves steps
+// (Prove). Verify checks a proof by executing its step again from the witness alone.
+//
+// Errors are of the host: a program that cannot run (ProgramError), a damaged snapshot or proof, a missing
+// pre-image, output that cannot be written. What a guest does wrong is no error but a part of its execution.
 package flexemu
 
 import (
+	"errors"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/flexemu/flexemu/internal/engine/interp"
 	"github.com/flexemu/flexemu/internal/ir"
 	"github.com/flexemu/flexemu/internal/isa"
-	"github.com/flexemu/flexemu/internal/isa/mips"
+	"github.com/flexemu/flexemu/internal/isa/sets"
 	"github.com/flexemu/flexemu/internal/kernel/bare"
 	"github.com/flexemu/flexemu/internal/loader"
 	"github.com/flexemu/flexemu/internal/machine"
+	"github.com/flexemu/flexemu/internal/machine/snapshot"
 	"github.com/flexemu/flexemu/internal/merkle"
 	"github.com/flexemu/flexemu/internal/proof"
 )
 
-// isas is the list of instruction sets that programs can have.
-var isas = []*isa.ISA{
-	mips.New(64, true),
+// An ISA is an instruction set: its name, its instructions, its disassembler.
+type ISA = isa.ISA
+
+// ISAs gives the instruction sets. They are shared: do not change them.
+func ISAs() []*ISA { return sets.All() }
+
+// FindISA gives the instruction set of that name, such as mips64. The error wraps ErrNotExecutable.
+func FindISA(name string) (*ISA, error) {
+	if i := sets.Named(name); i != nil {
+		return i, nil
+	}
+	var names []string
+	for _, i := range ISAs() {
+		names = append(names, i.Name)
+	}
+	return nil, fmt.Errorf("the instruction set %q is not supported, only %s: %w", name, strings.Join(names, ", "), ErrNotExecutable)
 }
 
-// ISAs gives the instruction sets.
-func ISAs() []*isa.ISA { return isas }
+// ErrNotExecutable is wrapped by errors about what is no executable for a known instruction set.
+var ErrNotExecutable = loader.ErrNotExecutable
 
-// A Hash is a root: the 32-byte commitment to a state.
+// A ProgramError says why a program cannot run: it is no executable, one for another machine, damaged, or it needs
+// what the kernel lacks.
+type ProgramError struct{ Err error }
+
+func (e *ProgramError) Error() string { return e.Err.Error() }
+func (e *ProgramError) Unwrap() error { return e.Err }
+
+// A Hash is a root: the 32-byte commitment to a state. Its first byte is 3 while the machine runs, and else 0, 1 or
+// 2 for the exit codes 0, 1 and all others.
 type Hash = merkle.Hash
 
-// A Host is the world outside of a run: pre-images, hints and output.
+// A Host is the world outside of a run: pre-images, hints and output. Its errors end RunTo and Prove.
 type Host = bare.Host
 
-// Options say how a program starts. The zero value is a program with its own name as the only argument and an
-// empty environment.
+// Names of kernels and engines.
+const (
+	KernelBare   = proof.KernelName
+	EngineAuto   = "auto" // the fastest there is
+	EngineInterp = "interp"
+)
+
+// Options say how a program starts. The zero value is a program without arguments and environment that has no
+// pre-images and whose output goes nowhere.
 type Options struct {
 	Args []string // argv, with the program's name first
 	Env  []string // K=V
@@ -42,69 +78,166 @@ type Options struct {
 	// and Env say.
 	CannonStart bool
 	Host        Host
+	Kernel      string // KernelBare, also when empty
+	Engine      string // EngineAuto, also when empty, or EngineInterp
 }
 
-// A Run is a program that is being executed.
+// check refuses kernels and engines that are not there.
+func (o *Options) check() error {
+	if o.Kernel != "" && o.Kernel != KernelBare {
+		return fmt.Errorf("there is no kernel %q, only %s", o.Kernel, KernelBare)
+	}
+	if o.Engine != "" && o.Engine != EngineAuto && o.Engine != EngineInterp {
+		return fmt.Errorf("there is no engine %q, only %s and %s", o.Engine, EngineAuto, EngineInterp)
+	}
+	return nil
+}
+
+// A Run is a program that is being executed. Its methods must not be called concurrently.
 type Run struct {
-	ISA    *isa.ISA
+	isa    *ISA
 	kernel *bare.Kernel
 	system *bare.System
 }
 
-// Load makes a run of a statically linked ELF executable, at step 0.
+// Load makes a run of a statically linked ELF executable, at step 0. An error about the program itself is a
+// *ProgramError.
 func Load(program []byte, o Options) (*Run, error) {
-	name, err := loader.Identify(program)
-	if err != nil {
+	if err := o.check(); err != nil {
 		return nil, err
 	}
-	i, err := find(name)
+	p, k, err := parse(program)
 	if err != nil {
-		return nil, err
+		return nil, &ProgramError{err}
 	}
-	k, err := bare.New(i)
-	if err != nil {
-		return nil, err
-	}
-	layout := loader.Layout{HeapStart: k.Layout.HeapStart, StackTop: k.Layout.StackTop}
-	p, err := loader.Parse(program, loader.Options{Layout: layout})
-	if err != nil {
-		return nil, err
-	}
-	m := machine.New(i.Thread)
+	m := machine.New(k.ISA.Thread)
 	p.Load(m.Mem)
 	var sp uint64
 	if o.CannonStart {
-		sp, err = loader.CannonStack(name, m.Mem, layout)
+		sp, err = loader.CannonStack(p.ISA, m.Mem, layout(k))
 	} else {
-		sp, err = loader.Stack(name, m.Mem, layout, o.Args, o.Env)
+		sp, err = loader.Stack(p.ISA, m.Mem, layout(k), o.Args, o.Env)
 	}
 	if err != nil {
 		return nil, err
 	}
 	k.Start(m, p.Entry, sp)
-	return newRun(i, k, m, o.Host)
+	return newRun(k, m, o.Host)
 }
 
-func newRun(i *isa.ISA, k *bare.Kernel, m *machine.Machine, h Host) (*Run, error) {
-	e, err := interp.New(i, m)
+// Identify names the instruction set of an ELF executable, which need not be one of ISAs. It looks at the first 64
+// bytes only. The error is a *ProgramError.
+func Identify(program []byte) (string, error) {
+	name, err := loader.Identify(program)
+	if err != nil {
+		return "", &ProgramError{err}
+	}
+	return name, nil
+}
+
+// Check tells whether Load would take a program. The error is a *ProgramError.
+func Check(program []byte) error {
+	if _, _, err := parse(program); err != nil {
+		return &ProgramError{err}
+	}
+	return nil
+}
+
+func parse(program []byte) (*loader.Program, *bare.Kernel, error) {
+	name, err := loader.Identify(program)
+	if err != nil {
+		return nil, nil, err
+	}
+	k, err := kernelFor(name)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := loader.Parse(program, loader.Options{Layout: layout(k)})
+	return p, k, err
+}
+
+func kernelFor(name string) (*bare.Kernel, error) {
+	i, err := FindISA(name)
 	if err != nil {
 		return nil, err
+	}
+	return bare.New(i)
+}
+
+func layout(k *bare.Kernel) loader.Layout {
+	return loader.Layout{HeapStart: k.Layout.HeapStart, StackTop: k.Layout.StackTop}
+}
+
+func newRun(k *bare.Kernel, m *machine.Machine, h Host) (*Run, error) {
+	e, err := interp.New(k.ISA, m)
+	if err != nil {
+		return nil, err
+	}
+	if h == nil {
+		h = nowhere{}
 	}
 	s, err := k.NewSystem(m, e, h)
 	if err != nil {
 		return nil, err
 	}
-	return &Run{i, k, s}, nil
+	return &Run{k.ISA, k, s}, nil
 }
 
-func find(name string) (*isa.ISA, error) {
-	for _, i := range isas {
-		if i.Name == name {
-			return i, nil
-		}
-	}
-	return nil, fmt.Errorf("the instruction set %s is not supported: %w", name, loader.ErrNotExecutable)
+// nowhere is the host of a run that was given none.
+type nowhere struct{}
+
+func (nowhere) Preimage([32]byte) ([]byte, error) {
+	return nil, errors.New("this run was given no pre-images")
 }
+func (nowhere) Hint([]byte) error        { return nil }
+func (nowhere) Output(int, []byte) error { return nil }
+
+// Save writes a snapshot, of which Resume makes the same run again.
+func (r *Run) Save(w io.Writer) error {
+	return snapshot.Write(w, r.system.Machine, r.isa.Name, KernelBare)
+}
+
+// Resume makes a run of a snapshot. Of the options it uses Host and Engine; the kernel must be the snapshot's
+// unless it is empty, and the rest is already a part of the state. It reads r to its end. A damaged snapshot
+// is an error that names the offset.
+func Resume(r io.Reader, o Options) (*Run, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	s, err := snapshot.Open(r)
+	if err != nil {
+		return nil, err
+	}
+	if s.Kernel != KernelBare {
+		return nil, fmt.Errorf("the snapshot is of the kernel %q, not %s", s.Kernel, KernelBare)
+	}
+	k, err := kernelFor(s.ISA)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.Machine(k.ISA.Thread)
+	if err != nil {
+		return nil, err
+	}
+	return newRun(k, m, o.Host)
+}
+
+// RunTo makes steps until the step counter is n or the machine has halted. After an error, which is the host's,
+// the run is as it was before the step that failed.
+func (r *Run) RunTo(n uint64) error { return r.system.Run(n) }
+
+// Root is the commitment to the present state. Its cost is that of the pages that were written since the last
+// call.
+func (r *Run) Root() Hash { return r.system.Machine.Root() }
+
+// ISA is the program's instruction set.
+func (r *Run) ISA() *ISA { return r.isa }
+
+// Kernel is the name of the run's kernel.
+func (r *Run) Kernel() string { return KernelBare }
+
+// Engine is the name of the engine that makes the steps.
+func (r *Run) Engine() string { return EngineInterp }
 
 // Step is the number of steps made since the program's start.
 func (r *Run) Step() uint64 { return r.system.Machine.Get(ir.Step) }
@@ -112,20 +245,27 @@ func (r *Run) Step() uint64 { return r.system.Machine.Get(ir.Step) }
 // Exited tells whether the machine has halted, and with which exit code.
 func (r *Run) Exited() (bool, uint8) { return r.system.Machine.Exited() }
 
-// RunTo makes steps until the step counter is n or the machine has halted. After an error, which is the host's,
-// the run is as it was before the step that failed.
-func (r *Run) RunTo(n uint64) error { return r.system.Run(n) }
-
-// Root is the commitment to the present state.
-func (r *Run) Root() Hash { return r.system.Machine.Root() }
-
 // Pages is the number of allocated pages of 4 KiB.
 func (r *Run) Pages() int { return r.system.Machine.Mem.Pages() }
 
-// Prove makes the next step and proves it. A halted machine has no next step.
-func (r *Run) Prove() (*proof.Proof, error) {
-	if done, _ := r.Exited(); done {
-		return nil, fmt.Errorf("the program ended at step %d, which has no successor to prove", r.Step())
-	}
-	return proof.Record(r.kernel, r.system)
+// Threads is the number of threads that have not left the machine.
+func (r *Run) Threads() int { return r.system.Machine.Threads() }
+
+// Stats are figures of a run at one moment.
+type Stats struct {
+	ISA, Kernel, Engine string
+	Steps               uint64 // since the program's start
+	Exited              bool
+	ExitCode            uint8 // 0 while the program runs
+	Root                Hash
+	Pages               int // of 4 KiB
+	Threads             int
+}
+
+// Stats gives the figures of the present state.
+func (r *Run) Stats() Stats {
+	s := Stats{ISA: r.isa.Name, Kernel: r.Kernel(), Engine: r.Engine(), Steps: r.Step(), Root: r.Root()}
+	s.Exited, s.ExitCode = r.Exited()
+	s.Pages, s.Threads = r.Pages(), r.Threads()
+	return s
 }

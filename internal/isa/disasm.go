@@ -9,7 +9,7 @@ import (
 
 // The form of the operands, Row.Asm, is a list with ", " between the operands:
 //
-//	operand = [ sum ] [ "(" name ")" ] [ "?" [ number ] ]
+//	operand = [ sum [ "%" letters ] ] [ "(" name ")" ] [ "?" [ number ] ]
 //	sum     = term { ( "+" | "-" | ">>" | "&" ) term }      computed from left to right
 //	term    = number | name
 //	name    = a field of the row | a register of the instruction set | "pc" | "region"
@@ -18,8 +18,11 @@ import (
 // lies in. An operand with a question mark is left out when it has the value of the number, 0 if there is
 // none, and no operand with a question mark behind it is printed.
 //
-// A field whose name begins with r is a register. What contains pc or region is an address, printed in
-// hexadecimal; so are unsigned numbers, but not those in front of a parenthesis. The rest is decimal.
+// A field whose name begins with r is a register; csr is a control and status register. What contains pc or
+// region is an address, printed in hexadecimal; so are unsigned numbers, but not those in front of a
+// parenthesis. The rest is decimal. Letters print a set: the first one stands for the highest bit.
+//
+// The field aqrl, the ordering of atomic operations, is no operand but a suffix of the name.
 
 // Disassemble gives the text of the instruction w at address pc, as binutils write it without aliases, and its
 // length in bytes. ok is false when w is no instruction; the text is then a directive that makes its bytes.
@@ -31,6 +34,9 @@ func (i *ISA) Disassemble(w uint32, pc uint64) (text string, size uint64, ok boo
 	}
 	l := listing{isa: i, pattern: &i.Patterns()[r], word: w, pc: pc}
 	text = i.Rows[r].Name
+	if order, ok := l.pattern.Field("aqrl"); ok {
+		text += [...]string{"", ".rl", ".aq", ".aqrl"}[order.Value(w)&3]
+	}
 	operands, err := l.operands(i.Rows[r].Asm)
 	if err != nil {
 		panic(fmt.Sprintf("isa: %s: row %q: the assembly form %q is wrong: %v", i.Name, text, i.Rows[r].Asm, err))
@@ -84,6 +90,7 @@ func (l *listing) operands(form string) ([]string, error) {
 // operand gives the text and the value of one operand; that of a parenthesis is its sum's.
 func (l *listing) operand(form string) (text string, value uint64, err error) {
 	sum, base, indirect := strings.Cut(form, "(")
+	sum, letters, set := strings.Cut(sum, "%")
 	var s term
 	if sum != "" {
 		if s, err = l.sum(sum); err != nil {
@@ -93,6 +100,9 @@ func (l *listing) operand(form string) (text string, value uint64, err error) {
 			s.kind = signed
 		}
 		text = l.print(s)
+	}
+	if set {
+		text, s.value = members(letters, s.value)
 	}
 	if !indirect {
 		if sum == "" {
@@ -114,6 +124,21 @@ func (l *listing) operand(form string) (text string, value uint64, err error) {
 	return text + "(" + l.print(r) + ")", s.value, nil
 }
 
+// members prints the set whose bits are the low ones of a value, and gives those bits.
+func members(letters string, value uint64) (text string, bits uint64) {
+	for n, letter := range []byte(letters) {
+		bit := uint64(1) << (len(letters) - 1 - n)
+		if value&bit != 0 {
+			text += string(letter)
+			bits |= bit
+		}
+	}
+	if bits == 0 {
+		return "0", 0
+	}
+	return text, bits
+}
+
 // A kind of value tells how it is printed. Of the two sides of an operator, the greater one wins.
 type kind int
 
@@ -122,8 +147,14 @@ const (
 	unsigned
 	signed
 	address
+	control  // number of a control and status register
 	register // stands alone
 )
+
+// controls are the names of the control and status registers that user code can read (RISC-V, Zicntr).
+var controls = map[uint64]string{
+	0xc00: "cycle", 0xc01: "time", 0xc02: "instret", 0xc80: "cycleh", 0xc81: "timeh", 0xc82: "instreth",
+}
 
 type term struct {
 	value uint64
@@ -141,6 +172,10 @@ func (l *listing) print(t term) string {
 		return fmt.Sprintf("%#x", t.value)
 	case signed:
 		return strconv.FormatInt(int64(t.value), 10)
+	case control:
+		if name, ok := controls[t.value]; ok {
+			return name
+		}
 	}
 	return fmt.Sprintf("%#x", t.value)
 }
@@ -204,6 +239,8 @@ func (l *listing) term(name string) (term, error) {
 		switch {
 		case strings.HasPrefix(name, "r"):
 			return term{v, register}, nil
+		case name == "csr":
+			return term{v, control}, nil
 		case f.Signed:
 			return term{v, signed}, nil
 		}

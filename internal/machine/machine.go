@@ -289,6 +289,9 @@ func FromWitness(layout []ir.Cell, state, thread []byte, under merkle.Hash) (*Ma
 	if m.Cells[ir.ThreadExited] > 1 {
 		return nil, fmt.Errorf("machine: the flag %v is %d, not 0 or 1", ir.ThreadExited, m.Cells[ir.ThreadExited])
 	}
+	if v := m.zeroRegister(thread); v != 0 {
+		return nil, fmt.Errorf("machine: register 0 of the thread is %#x, not 0", v)
+	}
 	hash := merkle.Keccak256(thread)
 	if merkle.Pair(&under, &hash) != m.active().base {
 		return nil, fmt.Errorf("machine: the thread is not the top of the active stack")

@@ -48,6 +48,9 @@ func (m *Machine) SetStacks(stacks [2][][]byte) error {
 			if t[threadHead-1] > 1 {
 				return fmt.Errorf("machine: the exited flag of thread %d of the %s stack is %d, not 0 or 1", k, sides[i], t[threadHead-1])
 			}
+			if v := m.zeroRegister(t); v != 0 {
+				return fmt.Errorf("machine: register 0 of thread %d of the %s stack is %#x, not 0", k, sides[i], v)
+			}
 		}
 	}
 	last := len(stacks[active]) - 1
@@ -63,27 +66,48 @@ func (m *Machine) SetStacks(stacks [2][][]byte) error {
 	return nil
 }
 
-// SetScalars sets the pre-image key and the scalars to those of an encoded state, whose roots it does not look
-// at. After an error the machine is as it was.
-func (m *Machine) SetScalars(state []byte) error {
+// zeroRegister is what an encoded thread has for the register that reads as zero. No thread comes to have anything
+// but 0 there, and what a step would make of it is not defined.
+func (m *Machine) zeroRegister(thread []byte) uint64 {
+	for i, c := range m.layout {
+		if c == 0 {
+			return binary.BigEndian.Uint64(thread[threadHead+8*i:])
+		}
+	}
+	return 0
+}
+
+// CheckState tells what keeps bytes from being an encoded state: their number, or a flag.
+func CheckState(state []byte) error {
 	if len(state) != StateSize {
 		return fmt.Errorf("machine: a state has %d bytes, not %d", StateSize, len(state))
 	}
-	cells := m.Cells
+	if v := state[exitedOffset]; v > 1 {
+		return fmt.Errorf("machine: the flag %v of the state is %d, not 0 or 1", ir.Exited, v)
+	}
+	if v := state[traverseOffset]; v > 1 {
+		return fmt.Errorf("machine: the flag %v of the state is %d, not 0 or 1", ir.TraverseRight, v)
+	}
+	return nil
+}
+
+// SetScalars sets the pre-image key and the scalars to those of an encoded state, whose roots it does not look
+// at. After an error the machine is as it was.
+func (m *Machine) SetScalars(state []byte) error {
+	if err := CheckState(state); err != nil {
+		return err
+	}
 	rest := m.takeFields(state[64:], scalarsFront)
 	m.takeFields(rest[64:], scalarsBack)
-	for _, c := range []ir.Cell{ir.Exited, ir.TraverseRight} {
-		if v := m.Cells[c]; v > 1 {
-			m.Cells = cells
-			return fmt.Errorf("machine: the flag %v of the state is %d, not 0 or 1", c, v)
-		}
-	}
 	copy(m.Key[:], state[32:])
 	return nil
 }
 
-// stepOffset is where the step counter stands in an encoded state, behind the halted flag.
-const stepOffset = exitedOffset + 1
+// Where the step counter and the traverse-right flag stand in an encoded state.
+const (
+	stepOffset     = exitedOffset + 1
+	traverseOffset = stacksOffset - 1
+)
 
 // StateStep is the step counter in an encoded state of StateSize bytes.
 func StateStep(state []byte) uint64 { return binary.BigEndian.Uint64(state[stepOffset:]) }

@@ -9,18 +9,21 @@ import (
 )
 
 func TestSetStacksRefuses(t *testing.T) {
-	layout := []ir.Cell{ir.PC, 1}
+	layout := []ir.Cell{0, 1}
 	m := New(layout)
 	m.Set(1, 77)
 	before := m.Encode()
 	good := m.EncodeThread()
 	flag := bytes.Clone(good)
 	flag[9] = 2
+	zero := bytes.Clone(good)
+	zero[17] = 3
 	for want, stacks := range map[string][2][][]byte{
 		"the left one, is empty":                        {nil, {good}},
 		"thread 1 of the left stack has 25 bytes":       {{good, good[1:]}, nil},
 		"thread 0 of the right stack has 27 bytes":      {{good}, {append(good, 0)}},
 		"exited flag of thread 0 of the right stack is": {{good}, {flag}},
+		"register 0 of thread 1 of the left stack is":   {{good, zero}, nil},
 	} {
 		if err := m.SetStacks(stacks); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("error %v, want %q", err, want)

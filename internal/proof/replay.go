@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 
@@ -23,8 +24,8 @@ func Replay(k *bare.Kernel, p *Proof) (post merkle.Hash, err error) {
 			err = fmt.Errorf("%w: %s", ErrWrong, refused.reason)
 		}
 	}()
-	if len(p.StateData) != machine.StateSize {
-		return post, fmt.Errorf("%w: state-data has %d bytes, expected %d", ErrWrong, len(p.StateData), machine.StateSize)
+	if err := machine.CheckState(p.StateData); err != nil {
+		return post, fmt.Errorf("%w: state-data: %w", ErrWrong, err)
 	}
 	if exited, _ := machine.StateExited(p.StateData); exited {
 		return machine.StateHash(p.StateData), nil
@@ -165,8 +166,27 @@ func (h witnessHost) Preimage(key [32]byte) ([]byte, error) {
 	if len(v) < lengthSize || binary.BigEndian.Uint64(v) != uint64(len(v)-lengthSize) {
 		return nil, fmt.Errorf("oracle-value of key %x does not begin with its length", key)
 	}
-	return v[lengthSize:], nil
+	data := v[lengthSize:]
+	var hash merkle.Hash
+	switch key[0] {
+	case keyKeccak256:
+		hash = merkle.Keccak256(data)
+	case keySHA256:
+		hash = sha256.Sum256(data)
+	default:
+		return data, nil
+	}
+	if [31]byte(hash[1:]) != [31]byte(key[1:]) {
+		return nil, fmt.Errorf("oracle-value is not the pre-image of key %x", key)
+	}
+	return data, nil
 }
+
+// The types of keys that say what their pre-image is. Others cannot be checked by the proof alone.
+const (
+	keyKeccak256 = 2
+	keySHA256    = 4
+)
 
 func (witnessHost) Hint([]byte) error        { return nil }
 func (witnessHost) Output(int, []byte) error { return nil }

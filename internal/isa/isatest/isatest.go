@@ -8,18 +8,21 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/flexemu/flexemu"
 	"github.com/flexemu/flexemu/internal/isa"
 	"github.com/flexemu/flexemu/internal/isa/mips"
+	"github.com/flexemu/flexemu/internal/isa/riscv"
+	"github.com/flexemu/flexemu/internal/isa/sets"
 )
 
 // ISAs gives the instruction sets of the product, and behind them those that have rows but no engine yet.
 func ISAs() []*isa.ISA { return isas }
 
 var isas = func() []*isa.ISA {
-	list := slices.Clone(flexemu.ISAs())
-	for _, i := range []*isa.ISA{mips.New(64, true), mips.New(64, false), mips.New(32, true), mips.New(32, false)} {
-		if !slices.ContainsFunc(list, func(known *isa.ISA) bool { return known.Name == i.Name }) {
+	list := slices.Clone(sets.All())
+	for _, i := range []*isa.ISA{
+		mips.New(64, true), mips.New(64, false), mips.New(32, true), mips.New(32, false), riscv.New(64), riscv.New(32),
+	} {
+		if sets.Named(i.Name) == nil {
 			list = append(list, i)
 		}
 	}
@@ -27,7 +30,7 @@ var isas = func() []*isa.ISA {
 }()
 
 // Supported tells whether the product runs programs for the instruction set.
-func Supported(i *isa.ISA) bool { return slices.Contains(flexemu.ISAs(), i) }
+func Supported(i *isa.ISA) bool { return slices.Contains(sets.All(), i) }
 
 // Fields are the values of an instruction's fields, a signed one as the 64-bit word.
 type Fields map[string]uint64

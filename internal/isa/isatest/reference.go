@@ -21,8 +21,10 @@ type Reference struct {
 	concrete map[uint32]*ir.Func
 }
 
-// NewReference makes a reference evaluator for a machine.
-func NewReference(i *isa.ISA, m *machine.Machine) *Reference {
+// NewReference makes a reference evaluator with an empty machine.
+func NewReference(i *isa.ISA) *Reference {
+	m := machine.New(i.Thread)
+	m.Narrow = i.Bits == 32
 	return &Reference{ISA: i, Machine: m, symbolic: map[int]*ir.Func{}, concrete: map[uint32]*ir.Func{}}
 }
 
@@ -34,7 +36,7 @@ func (r *Reference) Fetch() uint32 {
 	}
 	w := uint32(r.Machine.Load(pc, 2, big))
 	if r.ISA.Size(w) == 4 {
-		w |= uint32(r.Machine.Load(pc+2, 2, big)) << 16
+		w |= uint32(r.Machine.Load(r.Machine.Wrap(pc+2), 2, big)) << 16
 	}
 	return w
 }

@@ -211,11 +211,11 @@ func TestLoadPreimage(t *testing.T) {
 	}
 
 	for name, err := range map[string]error{
-		"wrong value":       c.LoadPreimage(key, value[1:], 0, [32]byte{}),
-		"offset at the end": c.LoadPreimage(key, value, 108, [32]byte{}),
-		"huge offset":       c.LoadPreimage(key, value, 1<<64-1, [32]byte{}),
-		"long local":        c.LoadPreimage(ident, make([]byte, 33), 0, context),
-		"no loader":         c.LoadPreimage([32]byte{5}, value, 0, [32]byte{}),
+		"wrong value":         c.LoadPreimage(key, value[1:], 0, [32]byte{}),
+		"offset past the end": c.LoadPreimage(key, value, 109, [32]byte{}),
+		"huge offset":         c.LoadPreimage(key, value, 1<<64-1, [32]byte{}),
+		"long local":          c.LoadPreimage(ident, make([]byte, 33), 0, context),
+		"no loader":           c.LoadPreimage([32]byte{5}, value, 0, [32]byte{}),
 	} {
 		if err == nil {
 			t.Errorf("%s: no error", name)

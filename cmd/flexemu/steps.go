@@ -1,0 +1,75 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// A span is the steps first … last.
+type span struct{ first, last uint64 }
+
+// A selection is the steps of prove's --at.
+type selection struct {
+	spans []span // ascending, apart from each other; none if every is not 0
+	every uint64 // all multiples of it
+}
+
+// parseSelection reads a list of steps and ranges, 5,7,100-200, or %N.
+func parseSelection(text string) (selection, error) {
+	wrong := func(part, want string) (selection, error) {
+		return selection{}, fmt.Errorf("--at %s: %q is not %s", text, part, want)
+	}
+	if digits, ok := strings.CutPrefix(text, "%"); ok {
+		n, err := strconv.ParseUint(digits, 10, 64)
+		if err != nil || n == 0 {
+			return wrong(digits, "a number of steps")
+		}
+		return selection{every: n}, nil
+	}
+	var spans []span
+	for part := range strings.SplitSeq(text, ",") {
+		first, last, isRange := strings.Cut(part, "-")
+		if !isRange {
+			last = first
+		}
+		a, err1 := strconv.ParseUint(first, 10, 64)
+		b, err2 := strconv.ParseUint(last, 10, 64)
+		if err1 != nil || err2 != nil || a > b || b == math.MaxUint64 {
+			return wrong(part, "a step or a range of steps")
+		}
+		spans = append(spans, span{a, b})
+	}
+	slices.SortFunc(spans, func(a, b span) int { return cmp.Compare(a.first, b.first) })
+	merged := spans[:1]
+	for _, s := range spans[1:] {
+		if last := &merged[len(merged)-1]; s.first <= last.last+1 {
+			last.last = max(last.last, s.last)
+		} else {
+			merged = append(merged, s)
+		}
+	}
+	return selection{spans: merged}, nil
+}
+
+// single tells whether it is one step.
+func (s selection) single() bool {
+	return len(s.spans) == 1 && s.spans[0].first == s.spans[0].last
+}
+
+// from gives the first of the steps that is not below step.
+func (s selection) from(step uint64) (at uint64, ok bool) {
+	if s.every != 0 {
+		at = (step + s.every - 1) / s.every * s.every
+		return at, at >= step
+	}
+	for _, p := range s.spans {
+		if step <= p.last {
+			return max(step, p.first), true
+		}
+	}
+	return 0, false
+}

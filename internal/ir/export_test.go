@@ -1,0 +1,4 @@
+package ir
+
+// Compute is the definition of the pure operations.
+var Compute = compute
