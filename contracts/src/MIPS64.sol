@@ -57,7 +57,8 @@ uint256 constant ADDRESSES = 0xffffffffffffffff;
 /// @notice Emitted from the rows of the instruction set and from the kernel's meanings.
 contract MIPS64 is IStep {
     /// @notice The witness is not one of the given state. Reasons: 1 length of the state, 2 length or form of the
-    /// proof, 3 a flag that is not 0 or 1, 4 the thread, 5 a memory proof, 6 the oracle's answer.
+    /// proof, 3 a flag that is not 0 or 1, or register 0 that is not 0, 4 the thread, 5 a memory proof, 6 the oracle's
+    /// answer.
     error Malformed(uint256 reason);
 
     /// @inheritdoc IStep
@@ -160,7 +161,6 @@ contract MIPS64 is IStep {
                 mstore(THREAD_ID, shr(192, calldataload(from)))
                 mstore(THREAD_EXIT, byte(0, calldataload(add(from, 8))))
                 mstore(THREAD_EXITED, byte(0, calldataload(add(from, 9))))
-                if gt(mload(THREAD_EXITED), 1) { malformed(3) }
                 let at := add(from, 10)
                 for { let cell := PC } lt(cell, THREAD_END) { cell := add(cell, 32) } {
                     mstore(cell, shr(192, calldataload(at)))
@@ -170,6 +170,7 @@ contract MIPS64 is IStep {
                     mstore(cell, shr(192, calldataload(at)))
                     at := add(at, 8)
                 }
+                if or(gt(mload(THREAD_EXITED), 1), gt(mload(CELLS), 0)) { malformed(3) }
             }
 
             // threadHash is the hash of the running thread's encoding.
@@ -226,7 +227,7 @@ contract MIPS64 is IStep {
                 let end := proofEnd(at)
                 if gt(end, mload(WITNESS_END)) { malformed(2) }
                 let value := calldataload(at)
-                if iszero(eq(climb(value, at, leaf), mload(MEMORY_ROOT))) { malformed(5) }
+                if iszero(eq(climb(value, at, addr), mload(MEMORY_ROOT))) { malformed(5) }
                 mstore(NEXT_PROOF, end)
                 mstore(OPEN_LEAF, leaf)
                 mstore(OPEN_PROOF, at)
@@ -236,7 +237,7 @@ contract MIPS64 is IStep {
             // writeLeaf changes the open leaf, and with it the root.
             function writeLeaf(value) {
                 mstore(OPEN_VALUE, value)
-                mstore(MEMORY_ROOT, climb(value, mload(OPEN_PROOF), mload(OPEN_LEAF)))
+                mstore(MEMORY_ROOT, climb(value, mload(OPEN_PROOF), shl(5, mload(OPEN_LEAF))))
             }
 
             // loadBig reads a big-endian number within a leaf.
@@ -327,12 +328,12 @@ contract MIPS64 is IStep {
 
             function proofEnd(at) -> end { end := add(at, 1920) }
 
-            // climb gives the root above a leaf, with the siblings of the proof at a place in calldata.
+            // climb gives the root above a leaf: path is its address, and at the place of its proof in calldata.
             function climb(node, at, path) -> root {
                 root := node
                 let end := add(at, 1920)
                 for { at := add(at, 32) } lt(at, end) { at := add(at, 32) } {
-                    let side := shl(5, and(path, 1))
+                    let side := and(path, 32)
                     mstore(side, root)
                     mstore(xor(side, 32), calldataload(at))
                     root := keccak256(0, 64)

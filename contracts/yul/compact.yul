@@ -12,7 +12,7 @@ function climb(node, at, path) -> root {
     let mask := shr(192, calldataload(add(at, 32)))
     at := add(at, 40)
     for { let zero := ZEROS } lt(zero, ZEROS_END) { zero := add(zero, 32) } {
-        let side := shl(5, and(path, 1))
+        let side := and(path, 32)
         mstore(side, root)
         let sibling := mload(zero)
         if and(mask, 1) {

@@ -2,12 +2,12 @@
 
 function proofEnd(at) -> end { end := add(at, 1920) }
 
-// climb gives the root above a leaf, with the siblings of the proof at a place in calldata.
+// climb gives the root above a leaf: path is its address, and at the place of its proof in calldata.
 function climb(node, at, path) -> root {
     root := node
     let end := add(at, 1920)
     for { at := add(at, 32) } lt(at, end) { at := add(at, 32) } {
-        let side := shl(5, and(path, 1))
+        let side := and(path, 32)
         mstore(side, root)
         mstore(xor(side, 32), calldataload(at))
         root := keccak256(0, 64)

@@ -66,7 +66,6 @@ function unpackThread(from) {
     mstore(THREAD_ID, shr(192, calldataload(from)))
     mstore(THREAD_EXIT, byte(0, calldataload(add(from, 8))))
     mstore(THREAD_EXITED, byte(0, calldataload(add(from, 9))))
-    if gt(mload(THREAD_EXITED), 1) { malformed(3) }
     let at := add(from, 10)
     for { let cell := PC } lt(cell, THREAD_END) { cell := add(cell, 32) } {
         mstore(cell, shr(192, calldataload(at)))
@@ -76,6 +75,7 @@ function unpackThread(from) {
         mstore(cell, shr(192, calldataload(at)))
         at := add(at, 8)
     }
+    if or(gt(mload(THREAD_EXITED), 1), gt(mload(CELLS), 0)) { malformed(3) }
 }
 
 // threadHash is the hash of the running thread's encoding.
@@ -132,7 +132,7 @@ function openLeaf(addr) {
     let end := proofEnd(at)
     if gt(end, mload(WITNESS_END)) { malformed(2) }
     let value := calldataload(at)
-    if iszero(eq(climb(value, at, leaf), mload(MEMORY_ROOT))) { malformed(5) }
+    if iszero(eq(climb(value, at, addr), mload(MEMORY_ROOT))) { malformed(5) }
     mstore(NEXT_PROOF, end)
     mstore(OPEN_LEAF, leaf)
     mstore(OPEN_PROOF, at)
@@ -142,7 +142,7 @@ function openLeaf(addr) {
 // writeLeaf changes the open leaf, and with it the root.
 function writeLeaf(value) {
     mstore(OPEN_VALUE, value)
-    mstore(MEMORY_ROOT, climb(value, mload(OPEN_PROOF), mload(OPEN_LEAF)))
+    mstore(MEMORY_ROOT, climb(value, mload(OPEN_PROOF), shl(5, mload(OPEN_LEAF))))
 }
 
 // loadBig reads a big-endian number within a leaf.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/flexemu/flexemu/internal/docs"
 	"github.com/flexemu/flexemu/internal/engine/interp/emit"
 	"github.com/flexemu/flexemu/internal/isa/sets"
 	"github.com/flexemu/flexemu/internal/kernel/bare"
@@ -76,7 +77,28 @@ func generate(root string) error {
 	if err != nil {
 		return err
 	}
-	return write(kernels, root, "internal/kernel/bare", "kernels.go")
+	if err := write(kernels, root, "internal/kernel/bare", "kernels.go"); err != nil {
+		return err
+	}
+	return documentation(root)
+}
+
+// documentation writes the tables that are printed from the rows.
+func documentation(root string) error {
+	for path, text := range docs.Files() {
+		if err := write([]byte(text), root, path); err != nil {
+			return err
+		}
+	}
+	text, err := os.ReadFile(filepath.Join(root, docs.Spliced))
+	if err != nil {
+		return err
+	}
+	spliced, err := docs.Splice(string(text))
+	if err != nil {
+		return err
+	}
+	return write([]byte(spliced), root, docs.Spliced)
 }
 
 func write(data []byte, path ...string) error {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/flexemu/flexemu/internal/ir"
 	"github.com/flexemu/flexemu/internal/isa/isatest"
+	"github.com/flexemu/flexemu/internal/isa/sets"
 	"github.com/flexemu/flexemu/internal/kernel/bare"
 )
 
@@ -161,7 +162,7 @@ func checkInline(t *testing.T, name string, f *ir.Func, random *rand.Rand, field
 // TestInline evaluates all meanings, of instructions and of kernels, with and without inlining.
 func TestInline(t *testing.T) {
 	random := isatest.Random(11)
-	for _, i := range isatest.ISAs() {
+	for _, i := range sets.All() {
 		for r, row := range i.Rows {
 			f := i.Symbolic(r)
 			for range 20 {

@@ -8,6 +8,7 @@ import (
 	"github.com/flexemu/flexemu/internal/ir"
 	"github.com/flexemu/flexemu/internal/isa"
 	"github.com/flexemu/flexemu/internal/isa/isatest"
+	"github.com/flexemu/flexemu/internal/isa/sets"
 )
 
 // toy makes an instruction set of 32 bits whose rows have one form of assembly each, and the fields rd, rs1, uimm
@@ -110,7 +111,7 @@ func TestDisassembleRefusesForms(t *testing.T) {
 // row's name and is printable.
 func TestDisassembleEveryRow(t *testing.T) {
 	random := isatest.Random(2)
-	for _, i := range isatest.ISAs() {
+	for _, i := range sets.All() {
 		for r, row := range i.Rows {
 			for range 50 {
 				w := isatest.Instance(i, r, random)

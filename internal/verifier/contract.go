@@ -134,7 +134,8 @@ import { IStep } from "./IStep.sol";
 	c.line("/// @notice Emitted from the rows of the instruction set and from the kernel's meanings.")
 	c.line(`contract %s is IStep {
     /// @notice The witness is not one of the given state. Reasons: 1 length of the state, 2 length or form of the
-    /// proof, 3 a flag that is not 0 or 1, 4 the thread, 5 a memory proof, 6 the oracle's answer.
+    /// proof, 3 a flag that is not 0 or 1, or register 0 that is not 0, 4 the thread, 5 a memory proof, 6 the oracle's
+    /// answer.
     error Malformed(uint256 reason);
 
     /// @inheritdoc IStep

@@ -10,6 +10,7 @@ import (
 	"github.com/flexemu/flexemu/internal/ir"
 	"github.com/flexemu/flexemu/internal/isa"
 	"github.com/flexemu/flexemu/internal/isa/isatest"
+	"github.com/flexemu/flexemu/internal/isa/sets"
 	"github.com/flexemu/flexemu/internal/machine"
 )
 
@@ -184,12 +185,10 @@ func (l *lab) describe(w uint32, pc uint64) string {
 	return fmt.Sprintf("%#x: %08x %s", pc, w, text)
 }
 
-// each runs a test for every instruction set that the engine has.
+// each runs a test for every instruction set.
 func each(t *testing.T, f func(*testing.T, *isa.ISA)) {
-	for _, i := range isatest.ISAs() {
-		if isatest.Supported(i) {
-			t.Run(i.Name, func(t *testing.T) { f(t, i) })
-		}
+	for _, i := range sets.All() {
+		t.Run(i.Name, func(t *testing.T) { f(t, i) })
 	}
 }
 
@@ -233,31 +232,26 @@ func TestUnknownInstructions(t *testing.T) {
 }
 
 // TestRuns lets the engine run through random code in pieces of random lengths, ir step by step beside it. Code
-// crosses pages, jumps into nowhere and overwrites itself.
+// crosses pages, jumps into nowhere and overwrites itself. Behind a trap both go on somewhere in the code.
 func TestRuns(t *testing.T) {
 	each(t, func(t *testing.T, i *isa.ISA) {
 		random := isatest.Random(9)
 		executed := uint64(0)
-		for range 300 {
+		for range 150 {
 			l := newLab(t, i)
 			l.state(random)
-			pc := l.machines[0].Cells[ir.PC]
-			for at := pc; l.machines[0].Wrap(at-pc) < 400; {
-				w := isatest.Instance(i, random.IntN(len(i.Rows)), random)
-				l.put(at, w)
-				at = l.machines[0].Wrap(at + i.Size(w))
-			}
-			for range 40 {
+			starts := l.code(random, 100)
+			for range 80 {
 				n := l.running.Run(uint64(1 + random.IntN(12)))
+				executed += n
 				for range n {
 					if trap, trapped := l.concrete.Step(); trapped {
 						t.Fatalf("Run went on behind a %v at %#x", trap, l.machines[0].Cells[ir.PC])
 					}
 				}
 				if err := l.compare(3, "Run"); err != nil {
-					t.Fatalf("after %d instructions from %#x: %v", n, pc, err)
+					t.Fatalf("after %d instructions of code at %#x: %v", n, starts[0], err)
 				}
-				executed += n
 				if n > 0 {
 					continue
 				}
@@ -267,37 +261,46 @@ func TestRuns(t *testing.T) {
 					t.Fatalf("Step: trap %v (%t), not %v (%t)", trap, trapped, wantTrap, want)
 				}
 				if trapped {
-					break
+					pc := starts[random.IntN(len(starts))]
+					for _, m := range l.machines {
+						m.Cells[ir.PC], m.Cells[ir.NextPC] = pc, m.Wrap(pc+4)
+					}
 				}
-				executed++
 			}
 			if got, want := l.machines[3].Mem.Root(), l.machines[0].Mem.Root(); got != want {
-				t.Fatalf("memory differs after a run from %#x", pc)
+				t.Fatalf("memory differs after code at %#x", starts[0])
 			}
 		}
 		t.Logf("%d instructions", executed)
-		if executed < 1000 {
+		if executed < 10_000 {
 			t.Errorf("only %d instructions were executed", executed)
 		}
 	})
 }
 
+// code writes n random instructions at pc and gives their addresses.
+func (l *lab) code(random *rand.Rand, n int) []uint64 {
+	at := l.machines[0].Cells[ir.PC]
+	var starts []uint64
+	for range n {
+		w := isatest.Instance(l.isa, random.IntN(len(l.isa.Rows)), random)
+		l.put(at, w)
+		starts = append(starts, at)
+		at = l.machines[0].Wrap(at + l.isa.Size(w))
+	}
+	return starts
+}
+
 // FuzzStep is TestSingleInstructions for an instruction and a state that the fuzzer picks.
 func FuzzStep(f *testing.F) {
-	var sets []*isa.ISA
-	for _, i := range isatest.ISAs() {
-		if isatest.Supported(i) {
-			sets = append(sets, i)
-		}
-	}
 	random := isatest.Random(10)
-	for n, i := range sets {
+	for n, i := range sets.All() {
 		for r := range i.Rows {
 			f.Add(uint8(n), isatest.Instance(i, r, random), random.Uint64())
 		}
 	}
 	f.Fuzz(func(t *testing.T, set uint8, w uint32, seed uint64) {
-		l := newLab(t, sets[int(set)%len(sets)])
+		l := newLab(t, sets.All()[int(set)%len(sets.All())])
 		l.state(isatest.Random(seed))
 		pc := l.machines[0].Cells[ir.PC]
 		l.put(pc, w)

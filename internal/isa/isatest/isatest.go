@@ -1,5 +1,4 @@
-// Package isatest is what the tests of instruction sets and of engines share: the list of sets, an encoder,
-// operands worth trying, the reference evaluator on a machine, and programs that make a processor tell what an
+// Package isatest is what the tests of instruction sets and of engines share: an encoder, operands worth trying, the reference evaluator on a machine, and programs that make a processor tell what an
 // instruction does to registers and memory. Only tests import it.
 package isatest
 
@@ -9,28 +8,7 @@ import (
 	"slices"
 
 	"github.com/flexemu/flexemu/internal/isa"
-	"github.com/flexemu/flexemu/internal/isa/mips"
-	"github.com/flexemu/flexemu/internal/isa/riscv"
-	"github.com/flexemu/flexemu/internal/isa/sets"
 )
-
-// ISAs gives the instruction sets of the product, and behind them those that have rows but no engine yet.
-func ISAs() []*isa.ISA { return isas }
-
-var isas = func() []*isa.ISA {
-	list := slices.Clone(sets.All())
-	for _, i := range []*isa.ISA{
-		mips.New(64, true), mips.New(64, false), mips.New(32, true), mips.New(32, false), riscv.New(64), riscv.New(32),
-	} {
-		if sets.Named(i.Name) == nil {
-			list = append(list, i)
-		}
-	}
-	return list
-}()
-
-// Supported tells whether the product runs programs for the instruction set.
-func Supported(i *isa.ISA) bool { return slices.Contains(sets.All(), i) }
 
 // Fields are the values of an instruction's fields, a signed one as the 64-bit word.
 type Fields map[string]uint64

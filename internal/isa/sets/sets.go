@@ -5,10 +5,16 @@ package sets
 import (
 	"github.com/flexemu/flexemu/internal/isa"
 	"github.com/flexemu/flexemu/internal/isa/mips"
+	"github.com/flexemu/flexemu/internal/isa/riscv"
 )
 
 var all = []*isa.ISA{
 	mips.New(64, true),
+	mips.New(64, false),
+	mips.New(32, true),
+	mips.New(32, false),
+	riscv.New(64),
+	riscv.New(32),
 }
 
 // All gives every instruction set.

@@ -2,5 +2,10 @@
 package bare
 
 var emitted = map[string]functions{
-	"mips64": {schedulerMips64, syscallMips64, faultMips64},
+	"mips64":   {schedulerMips64, syscallMips64, faultMips64},
+	"mips64le": {schedulerMips64le, syscallMips64le, faultMips64le},
+	"mips32":   {schedulerMips32, syscallMips32, faultMips32},
+	"mips32le": {schedulerMips32le, syscallMips32le, faultMips32le},
+	"riscv64":  {schedulerRiscv64, syscallRiscv64, faultRiscv64},
+	"riscv32":  {schedulerRiscv32, syscallRiscv32, faultRiscv32},
 }

@@ -1,6 +1,7 @@
 package verifiertest
 
 import (
+	"hash/fnv"
 	"math/rand/v2"
 
 	"github.com/flexemu/flexemu/internal/ir"
@@ -27,6 +28,7 @@ type testCase struct {
 type builder struct {
 	*rand.Rand
 	w    *world
+	turn uint64 // how many cases the plan has had
 	m    *machine.Machine
 	host host
 	pool []uint64 // addresses of the guest that registers and the reservation are near to
@@ -35,9 +37,11 @@ type builder struct {
 	asIs bool     // the memory is as it shall be
 }
 
-// build makes the case of a plan and a seed.
+// build makes the case of a plan and a seed, which counts the plan's cases.
 func (w *world) build(p plan, seed uint64) *testCase {
-	b := &builder{Rand: isatest.Random(seed), w: w, m: machine.New(w.isa.Thread), host: host{}}
+	h := fnv.New64()
+	h.Write([]byte(p.name))
+	b := &builder{Rand: rand.New(rand.NewPCG(seed, h.Sum64())), w: w, turn: seed, m: machine.New(w.isa.Thread), host: host{}}
 	b.machine()
 	p.build(b)
 	b.memory()

@@ -44,9 +44,10 @@ func TestGas(t *testing.T) {
 			w.limit(t, p)
 		}
 		if w.kernel.FixedProofs() {
-			execution, transaction := medians(list)
-			if execution > fixedMedianExecution || transaction > fixedMedianTransaction {
-				t.Errorf("the medians are %d and %d, more than %d and %d", execution, transaction, fixedMedianExecution, fixedMedianTransaction)
+			m := median(list)
+			if m.execution > fixedMedianExecution || m.transaction > fixedMedianTransaction {
+				t.Errorf("the medians are %d and %d, more than %d and %d",
+					m.execution, m.transaction, fixedMedianExecution, fixedMedianTransaction)
 			}
 		}
 		golden := filepath.Join("testdata", "gas_"+w.isa.Name+".txt")
@@ -71,9 +72,9 @@ func TestGas(t *testing.T) {
 func (w *world) limit(t *testing.T, p price) {
 	execution, transaction := uint64(fixedExecution), uint64(fixedTransaction)
 	if !w.kernel.FixedProofs() {
-		transaction = compactTransaction
+		execution, transaction = compactTransaction, compactTransaction
 		if p.straddles {
-			transaction = straddlingTransaction
+			execution, transaction = straddlingTransaction, straddlingTransaction
 		}
 	}
 	if p.execution > execution || p.transaction > transaction {
@@ -81,14 +82,22 @@ func (w *world) limit(t *testing.T, p price) {
 	}
 }
 
-func medians(list []price) (execution, transaction uint64) {
-	var e, x []uint64
-	for _, p := range list {
-		e, x = append(e, p.execution), append(x, p.transaction)
+// median is that of each column.
+func median(list []price) price {
+	middle := func(column func(p price) uint64) uint64 {
+		var all []uint64
+		for _, p := range list {
+			all = append(all, column(p))
+		}
+		slices.Sort(all)
+		return all[len(all)/2]
 	}
-	slices.Sort(e)
-	slices.Sort(x)
-	return e[len(e)/2], x[len(x)/2]
+	return price{
+		kind:        "# median",
+		execution:   middle(func(p price) uint64 { return p.execution }),
+		transaction: middle(func(p price) uint64 { return p.transaction }),
+		witness:     int(middle(func(p price) uint64 { return uint64(p.witness) })),
+	}
 }
 
 func table(w *world, list []price) string {
@@ -96,19 +105,18 @@ func table(w *world, list []price) string {
 	fmt.Fprintf(&b, `# Gas of one step of %s on the kernel bare: execution, whole transaction; bytes of proof-data.
 # State: see population in gas_test.go.
 `, w.isa.Name)
-	line := func(kind string, execution, transaction uint64, witness int) {
-		fmt.Fprintf(&b, "%-32s%8d%8d%8d\n", kind, execution, transaction, witness)
+	line := func(p price) {
+		fmt.Fprintf(&b, "%-32s%8d%8d%8d\n", p.kind, p.execution, p.transaction, p.witness)
 	}
-	most := price{}
+	most := price{kind: "# most"}
 	for _, p := range list {
-		line(p.kind, p.execution, p.transaction, p.witness)
+		line(p)
 		most.execution, most.transaction = max(most.execution, p.execution), max(most.transaction, p.transaction)
 		most.witness = max(most.witness, p.witness)
 	}
-	execution, transaction := medians(list)
 	b.WriteString("#\n")
-	line("# median", execution, transaction, list[len(list)/2].witness)
-	line("# most", most.execution, most.transaction, most.witness)
+	line(median(list))
+	line(most)
 	return b.String()
 }
 
@@ -350,8 +358,18 @@ func (w *world) pricedActions(base *machine.Machine) []pricedStep {
 	}
 	step("preemption", func(m *machine.Machine) { m.Cells[ir.Quantum] = bare.QuantumSteps })
 	step("exited thread", func(m *machine.Machine) { m.Cells[ir.ThreadExited] = 1 })
-	step("unknown instruction", func(m *machine.Machine) { w.putInstruction(m, 1<<32-1, 4) })
+	step("unknown instruction", func(m *machine.Machine) { w.putInstruction(m, w.noInstruction(), 4) })
 	step("misaligned pc", func(m *machine.Machine) { m.Cells[ir.PC]++ })
 	step("halted", func(m *machine.Machine) { m.Cells[ir.Exited] = 1 })
 	return list
+}
+
+// noInstruction is a word of 4 bytes that is no instruction.
+func (w *world) noInstruction() uint32 {
+	for random := isatest.Random(1); ; {
+		word := random.Uint32()
+		if _, ok := w.isa.Decode(word); !ok && w.isa.Size(word) == 4 {
+			return word
+		}
+	}
 }
