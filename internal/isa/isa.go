@@ -104,6 +104,13 @@ func (i *ISA) Symbolic(r int) *ir.Func {
 	return i.build(b, r, func(f Place) ir.Value { return b.Field(f.Name) })
 }
 
+// Jumps tells whether row number r writes pc itself, instead of leaving it to Advance.
+func (i *ISA) Jumps(r int) bool {
+	b := ir.NewBuilder(i.Big)
+	i.mean(b, r, func(f Place) ir.Value { return b.Field(f.Name) })
+	return b.Wrote(ir.PC)
+}
+
 // Concrete makes the meaning of one instruction: row number r in the word w.
 func (i *ISA) Concrete(r int, w uint32) *ir.Func {
 	b := ir.NewBuilder(i.Big)
@@ -111,16 +118,19 @@ func (i *ISA) Concrete(r int, w uint32) *ir.Func {
 }
 
 func (i *ISA) build(b *ir.Builder, r int, value func(Place) ir.Value) *ir.Func {
+	i.mean(b, r, value)
+	if !b.Wrote(ir.PC) {
+		i.Advance(b, i.Patterns()[r].Size)
+	}
+	return b.Func()
+}
+
+func (i *ISA) mean(b *ir.Builder, r int, value func(Place) ir.Value) {
 	var fields Fields
-	p := &i.Patterns()[r]
-	for _, f := range p.Fields {
+	for _, f := range i.Patterns()[r].Fields {
 		*fields.slot(f.Name) = value(f)
 	}
 	i.Rows[r].Mean(b, fields)
-	if !b.Wrote(ir.PC) {
-		i.Advance(b, p.Size)
-	}
-	return b.Func()
 }
 
 // Patterns are the parsed bit pictures, one per row.

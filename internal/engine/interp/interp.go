@@ -5,6 +5,7 @@ package interp
 
 import (
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"github.com/flexemu/flexemu/internal/ir"
@@ -15,7 +16,7 @@ import (
 // An Insn is a decoded instruction: the row, its small fields, and one precomputed word.
 type Insn struct {
 	Imm              uint64
-	Op               uint16 // opUndecoded, opUnknown, or firstRow plus the row's number
+	Op               uint16 // opUndecoded, opUnknown, firstRow plus the row's number, or a pair
 	A, B, C, D, E, F uint8
 }
 
@@ -64,6 +65,7 @@ type Engine struct {
 	miss  uint64 // address
 	code  [codeEntries]codePage
 	pages map[uint64][]Insn // by page number
+	delay bool              // the instruction set has delay slots
 }
 
 // A loop is the emitted code of an instruction set.
@@ -71,6 +73,8 @@ type loop struct {
 	exec    execFunc
 	step    stepFunc
 	prepare func(r int, w uint32, pc uint64) Insn
+	jumps   func(r int) bool
+	pairs   map[[2]uint16]uint16
 }
 
 // New makes an engine for a machine. The machine's memory tells it when code is overwritten; one memory has
@@ -80,7 +84,7 @@ func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
 	if !ok {
 		return nil, fmt.Errorf("interp: no loop for %s", i.Name)
 	}
-	e := &Engine{m: m, isa: i, loop: l, pages: map[uint64][]Insn{}}
+	e := &Engine{m: m, isa: i, loop: l, pages: map[uint64][]Insn{}, delay: slices.Contains(i.Thread, ir.NextPC)}
 	for n := range e.code {
 		e.code[n].base = noBase
 	}
@@ -109,14 +113,50 @@ func (e *Engine) enter(pc uint64) bool {
 // decode fills the entry of the instruction at pc, unless it may cross into another page, which is not
 // watched for this one.
 func (e *Engine) decode(pc uint64) bool {
-	at := pc % machine.PageSize
-	if at > machine.PageSize-4 {
+	in, size, ok := e.decodeAlone(pc)
+	if !ok {
 		return false
 	}
 	number := pc / machine.PageSize
-	e.pages[number][at/e.isa.Align] = e.decoded(pc, uint32(e.m.Mem.ReadSlow(pc, 4, e.isa.Big)))
+	// In a delay slot an instruction is followed by the target of the jump, so it is not paired.
+	if next, _, ok := e.decodeAlone(pc + size); ok && (pc+size)/machine.PageSize == number && !e.mayBeSlot(pc) {
+		if both, ok := e.loop.pairs[[2]uint16{in.Op, next.Op}]; ok {
+			in.Op = both
+			if slot := e.slot(pc + size); slot.Op == opUndecoded {
+				*slot = next
+			}
+		}
+	}
+	*e.slot(pc) = in
 	e.m.Mem.Watch(number)
 	return true
+}
+
+// slot is the place of a decoded instruction in a page that was entered.
+func (e *Engine) slot(pc uint64) *Insn {
+	return &e.pages[pc/machine.PageSize][pc%machine.PageSize/e.isa.Align]
+}
+
+// decodeAlone decodes an instruction that is wholly within its page.
+func (e *Engine) decodeAlone(pc uint64) (in Insn, size uint64, ok bool) {
+	if pc%machine.PageSize > machine.PageSize-4 {
+		return in, 0, false
+	}
+	w := uint32(e.m.Mem.ReadSlow(pc, 4, e.isa.Big))
+	return e.decoded(pc, w), e.isa.Size(w), true
+}
+
+// mayBeSlot tells whether the instruction before pc jumps and has a delay slot. At the beginning of a page that is
+// not looked up.
+func (e *Engine) mayBeSlot(pc uint64) bool {
+	if !e.delay {
+		return false
+	}
+	if pc%machine.PageSize == 0 {
+		return true
+	}
+	row, ok := e.isa.Decode(uint32(e.m.Mem.ReadSlow(pc-4, 4, e.isa.Big)))
+	return ok && e.loop.jumps(row)
 }
 
 func (e *Engine) decoded(pc uint64, w uint32) Insn {

@@ -2,10 +2,10 @@
 package interp
 
 var loops = map[string]loop{
-	"mips64":   {execMips64, stepMips64, prepareMips64},
-	"mips64le": {execMips64le, stepMips64le, prepareMips64le},
-	"mips32":   {execMips32, stepMips32, prepareMips32},
-	"mips32le": {execMips32le, stepMips32le, prepareMips32le},
-	"riscv64":  {execRiscv64, stepRiscv64, prepareRiscv64},
-	"riscv32":  {execRiscv32, stepRiscv32, prepareRiscv32},
+	"mips64":   {execMips64, stepMips64, prepareMips64, jumpsMips64, pairsMips64},
+	"mips64le": {execMips64le, stepMips64le, prepareMips64le, jumpsMips64le, pairsMips64le},
+	"mips32":   {execMips32, stepMips32, prepareMips32, jumpsMips32, pairsMips32},
+	"mips32le": {execMips32le, stepMips32le, prepareMips32le, jumpsMips32le, pairsMips32le},
+	"riscv64":  {execRiscv64, stepRiscv64, prepareRiscv64, jumpsRiscv64, pairsRiscv64},
+	"riscv32":  {execRiscv32, stepRiscv32, prepareRiscv32, jumpsRiscv32, pairsRiscv32},
 }

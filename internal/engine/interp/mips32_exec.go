@@ -1051,6 +1051,963 @@ pages:
 				t6 := npc
 				pc = t6
 				npc = ((t6 + 4) & 0xffffffff)
+			case 103: // slt, bne
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = words.Truth(int64(cells[in.A]) < int64(cells[in.B]))
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				if npc != ((pc + 4) & 0xffffffff) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t24 := pc
+				t34 := ((pc + 8) & 0xffffffff)
+				if cells[in.A] != cells[in.B] {
+					t34 = in.Imm
+				}
+				npc = t34
+				pc = ((t24 + 4) & 0xffffffff)
+			case 104: // or, slt
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] | cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = words.Truth(int64(cells[in.A]) < int64(cells[in.B]))
+				t6 := npc
+				pc = t6
+				npc = ((t6 + 4) & 0xffffffff)
+			case 105: // lw, or
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a9 := (((cells[in.A] + in.Imm) & 0xffffffff) & 0xfffffffffffffffc)
+					var t9 uint64
+					if entry := &reads[a9>>12%machine.CacheSize]; entry.Tag == a9>>12 {
+						t9 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a9&0xffc]))))
+					} else {
+						n++
+						e.miss = a9
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = uint64(int32(t9))
+					t11 := npc
+					pc = t11
+					npc = ((t11 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] | cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = ((t6 + 4) & 0xffffffff)
+			case 106: // slt, beq
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = words.Truth(int64(cells[in.A]) < int64(cells[in.B]))
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				if npc != ((pc + 4) & 0xffffffff) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t22 := pc
+				t32 := ((pc + 8) & 0xffffffff)
+				if cells[in.A] == cells[in.B] {
+					t32 = in.Imm
+				}
+				npc = t32
+				pc = ((t22 + 4) & 0xffffffff)
+			case 107: // or, or
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] | cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] | cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = ((t6 + 4) & 0xffffffff)
+			case 108: // mfhi, mflo
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.A] = cells[ir.Hi]
+					t2 := npc
+					pc = t2
+					npc = ((t2 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.A] = cells[ir.Lo]
+				t2 := npc
+				pc = t2
+				npc = ((t2 + 4) & 0xffffffff)
+			case 109: // sw, addiu
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := (((cells[in.A] + in.Imm) & 0xffffffff) & 0xfffffffffffffffc), uint64(cells[in.B])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+							*(*uint32)(unsafe.Pointer(&entry.Data[a&0xffc])) = bits.ReverseBytes32(uint32(v))
+						} else {
+							n++
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					t10 := npc
+					pc = t10
+					npc = ((t10 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				t6 := npc
+				pc = t6
+				npc = ((t6 + 4) & 0xffffffff)
+			case 110: // or, xor
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] | cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] ^ cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = ((t6 + 4) & 0xffffffff)
+			case 111: // sltu, bne
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				if npc != ((pc + 4) & 0xffffffff) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t24 := pc
+				t34 := ((pc + 8) & 0xffffffff)
+				if cells[in.A] != cells[in.B] {
+					t34 = in.Imm
+				}
+				npc = t34
+				pc = ((t24 + 4) & 0xffffffff)
+			case 112: // sll, sll
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] << (uint64(in.B) & 63))))
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] << (uint64(in.B) & 63))))
+				t6 := npc
+				pc = t6
+				npc = ((t6 + 4) & 0xffffffff)
+			case 113: // addiu, sw
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				{
+					a, v := (((cells[in.A] + in.Imm) & 0xffffffff) & 0xfffffffffffffffc), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+						*(*uint32)(unsafe.Pointer(&entry.Data[a&0xffc])) = bits.ReverseBytes32(uint32(v))
+					} else {
+						n++
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				t10 := npc
+				pc = t10
+				npc = ((t10 + 4) & 0xffffffff)
+			case 114: // and, xor
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] & cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] ^ cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = ((t6 + 4) & 0xffffffff)
+			case 115: // addu, addiu
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+					t7 := npc
+					pc = t7
+					npc = ((t7 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				t6 := npc
+				pc = t6
+				npc = ((t6 + 4) & 0xffffffff)
+			case 116: // sll, addu
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] << (uint64(in.B) & 63))))
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = ((t7 + 4) & 0xffffffff)
+			case 117: // srl, or
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32(((cells[in.A] & 0xffffffff) >> (uint64(in.B) & 63))))
+					t8 := npc
+					pc = t8
+					npc = ((t8 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] | cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = ((t6 + 4) & 0xffffffff)
+			case 118: // or, addu
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] | cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = ((t7 + 4) & 0xffffffff)
+			case 119: // addu, lw
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+					t7 := npc
+					pc = t7
+					npc = ((t7 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a9 := (((cells[in.A] + in.Imm) & 0xffffffff) & 0xfffffffffffffffc)
+				var t9 uint64
+				if entry := &reads[a9>>12%machine.CacheSize]; entry.Tag == a9>>12 {
+					t9 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a9&0xffc]))))
+				} else {
+					n++
+					e.miss = a9
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = uint64(int32(t9))
+				t11 := npc
+				pc = t11
+				npc = ((t11 + 4) & 0xffffffff)
+			case 120: // lw, lw
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a9 := (((cells[in.A] + in.Imm) & 0xffffffff) & 0xfffffffffffffffc)
+					var t9 uint64
+					if entry := &reads[a9>>12%machine.CacheSize]; entry.Tag == a9>>12 {
+						t9 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a9&0xffc]))))
+					} else {
+						n++
+						e.miss = a9
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = uint64(int32(t9))
+					t11 := npc
+					pc = t11
+					npc = ((t11 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a9 := (((cells[in.A] + in.Imm) & 0xffffffff) & 0xfffffffffffffffc)
+				var t9 uint64
+				if entry := &reads[a9>>12%machine.CacheSize]; entry.Tag == a9>>12 {
+					t9 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a9&0xffc]))))
+				} else {
+					n++
+					e.miss = a9
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = uint64(int32(t9))
+				t11 := npc
+				pc = t11
+				npc = ((t11 + 4) & 0xffffffff)
+			case 121: // lw, addu
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a9 := (((cells[in.A] + in.Imm) & 0xffffffff) & 0xfffffffffffffffc)
+					var t9 uint64
+					if entry := &reads[a9>>12%machine.CacheSize]; entry.Tag == a9>>12 {
+						t9 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a9&0xffc]))))
+					} else {
+						n++
+						e.miss = a9
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = uint64(int32(t9))
+					t11 := npc
+					pc = t11
+					npc = ((t11 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = ((t7 + 4) & 0xffffffff)
+			case 122: // sw, sw
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := (((cells[in.A] + in.Imm) & 0xffffffff) & 0xfffffffffffffffc), uint64(cells[in.B])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+							*(*uint32)(unsafe.Pointer(&entry.Data[a&0xffc])) = bits.ReverseBytes32(uint32(v))
+						} else {
+							n++
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					t10 := npc
+					pc = t10
+					npc = ((t10 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				{
+					a, v := (((cells[in.A] + in.Imm) & 0xffffffff) & 0xfffffffffffffffc), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+						*(*uint32)(unsafe.Pointer(&entry.Data[a&0xffc])) = bits.ReverseBytes32(uint32(v))
+					} else {
+						n++
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				t10 := npc
+				pc = t10
+				npc = ((t10 + 4) & 0xffffffff)
+			case 123: // sw, lw
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := (((cells[in.A] + in.Imm) & 0xffffffff) & 0xfffffffffffffffc), uint64(cells[in.B])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+							*(*uint32)(unsafe.Pointer(&entry.Data[a&0xffc])) = bits.ReverseBytes32(uint32(v))
+						} else {
+							n++
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					t10 := npc
+					pc = t10
+					npc = ((t10 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a9 := (((cells[in.A] + in.Imm) & 0xffffffff) & 0xfffffffffffffffc)
+				var t9 uint64
+				if entry := &reads[a9>>12%machine.CacheSize]; entry.Tag == a9>>12 {
+					t9 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a9&0xffc]))))
+				} else {
+					n++
+					e.miss = a9
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = uint64(int32(t9))
+				t11 := npc
+				pc = t11
+				npc = ((t11 + 4) & 0xffffffff)
+			case 124: // addiu, bne
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				if npc != ((pc + 4) & 0xffffffff) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t24 := pc
+				t34 := ((pc + 8) & 0xffffffff)
+				if cells[in.A] != cells[in.B] {
+					t34 = in.Imm
+				}
+				npc = t34
+				pc = ((t24 + 4) & 0xffffffff)
+			case 125: // lw, addiu
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a9 := (((cells[in.A] + in.Imm) & 0xffffffff) & 0xfffffffffffffffc)
+					var t9 uint64
+					if entry := &reads[a9>>12%machine.CacheSize]; entry.Tag == a9>>12 {
+						t9 = uint64(bits.ReverseBytes32(*(*uint32)(unsafe.Pointer(&entry.Data[a9&0xffc]))))
+					} else {
+						n++
+						e.miss = a9
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = uint64(int32(t9))
+					t11 := npc
+					pc = t11
+					npc = ((t11 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				t6 := npc
+				pc = t6
+				npc = ((t6 + 4) & 0xffffffff)
+			case 126: // addiu, addiu
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				t6 := npc
+				pc = t6
+				npc = ((t6 + 4) & 0xffffffff)
+			case 127: // sltu, addu
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = ((t7 + 4) & 0xffffffff)
+			case 128: // addu, sltu
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+					t7 := npc
+					pc = t7
+					npc = ((t7 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = ((t6 + 4) & 0xffffffff)
+			case 129: // xor, addu
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] ^ cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = ((t7 + 4) & 0xffffffff)
+			case 130: // sll, or
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] << (uint64(in.B) & 63))))
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] | cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = ((t6 + 4) & 0xffffffff)
+			case 131: // xor, xor
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] ^ cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] ^ cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = ((t6 + 4) & 0xffffffff)
+			case 132: // srl, xor
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32(((cells[in.A] & 0xffffffff) >> (uint64(in.B) & 63))))
+					t8 := npc
+					pc = t8
+					npc = ((t8 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] ^ cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = ((t6 + 4) & 0xffffffff)
+			case 133: // xor, and
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] ^ cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] & cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = ((t6 + 4) & 0xffffffff)
+			case 134: // lui, addiu
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.A] = in.Imm
+					t5 := npc
+					pc = t5
+					npc = ((t5 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				t6 := npc
+				pc = t6
+				npc = ((t6 + 4) & 0xffffffff)
+			case 135: // lui, ori
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.A] = in.Imm
+					t5 := npc
+					pc = t5
+					npc = ((t5 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = (cells[in.A] | in.Imm)
+				t5 := npc
+				pc = t5
+				npc = ((t5 + 4) & 0xffffffff)
+			case 136: // sltu, beq
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				if npc != ((pc + 4) & 0xffffffff) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t22 := pc
+				t32 := ((pc + 8) & 0xffffffff)
+				if cells[in.A] == cells[in.B] {
+					t32 = in.Imm
+				}
+				npc = t32
+				pc = ((t22 + 4) & 0xffffffff)
+			case 137: // andi, bne
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] & in.Imm)
+					t5 := npc
+					pc = t5
+					npc = ((t5 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				if npc != ((pc + 4) & 0xffffffff) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t24 := pc
+				t34 := ((pc + 8) & 0xffffffff)
+				if cells[in.A] != cells[in.B] {
+					t34 = in.Imm
+				}
+				npc = t34
+				pc = ((t24 + 4) & 0xffffffff)
+			case 138: // andi, beq
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] & in.Imm)
+					t5 := npc
+					pc = t5
+					npc = ((t5 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				if npc != ((pc + 4) & 0xffffffff) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t22 := pc
+				t32 := ((pc + 8) & 0xffffffff)
+				if cells[in.A] == cells[in.B] {
+					t32 = in.Imm
+				}
+				npc = t32
+				pc = ((t22 + 4) & 0xffffffff)
+			case 139: // lbu, bne
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a8 := ((cells[in.A] + in.Imm) & 0xffffffff)
+					var t8 uint64
+					if entry := &reads[a8>>12%machine.CacheSize]; entry.Tag == a8>>12 {
+						t8 = uint64(*(*uint8)(unsafe.Pointer(&entry.Data[a8&0xfff])))
+					} else {
+						n++
+						e.miss = a8
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = t8
+					t9 := npc
+					pc = t9
+					npc = ((t9 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				if npc != ((pc + 4) & 0xffffffff) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t24 := pc
+				t34 := ((pc + 8) & 0xffffffff)
+				if cells[in.A] != cells[in.B] {
+					t34 = in.Imm
+				}
+				npc = t34
+				pc = ((t24 + 4) & 0xffffffff)
+			case 140: // lbu, addiu
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a8 := ((cells[in.A] + in.Imm) & 0xffffffff)
+					var t8 uint64
+					if entry := &reads[a8>>12%machine.CacheSize]; entry.Tag == a8>>12 {
+						t8 = uint64(*(*uint8)(unsafe.Pointer(&entry.Data[a8&0xfff])))
+					} else {
+						n++
+						e.miss = a8
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = t8
+					t9 := npc
+					pc = t9
+					npc = ((t9 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				t6 := npc
+				pc = t6
+				npc = ((t6 + 4) & 0xffffffff)
+			case 141: // addu, addu
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+					t7 := npc
+					pc = t7
+					npc = ((t7 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = ((t7 + 4) & 0xffffffff)
+			case 142: // sll, srl
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] << (uint64(in.B) & 63))))
+					t6 := npc
+					pc = t6
+					npc = ((t6 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32(((cells[in.A] & 0xffffffff) >> (uint64(in.B) & 63))))
+				t8 := npc
+				pc = t8
+				npc = ((t8 + 4) & 0xffffffff)
+			case 143: // srl, addu
+				if n == 0 || npc != uint64(uint32(pc+4)) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32(((cells[in.A] & 0xffffffff) >> (uint64(in.B) & 63))))
+					t8 := npc
+					pc = t8
+					npc = ((t8 + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = ((t7 + 4) & 0xffffffff)
 			}
 		}
 	}
@@ -2174,4 +3131,100 @@ func prepareMips32(r int, w uint32, pc uint64) (in Insn) {
 		in.Imm = (uint64(int64((uint64(w>>0&0xffff))<<48) >> 48))
 	}
 	return in
+}
+
+// jumpsMips32 tells whether row r writes pc.
+func jumpsMips32(r int) bool {
+	switch r {
+	case 48: // j
+		return true
+	case 49: // jal
+		return true
+	case 50: // jr
+		return true
+	case 51: // jr.hb
+		return true
+	case 52: // jalr
+		return true
+	case 53: // jalr.hb
+		return true
+	case 54: // beq
+		return true
+	case 55: // bne
+		return true
+	case 56: // blez
+		return true
+	case 57: // bgtz
+		return true
+	case 58: // beql
+		return true
+	case 59: // bnel
+		return true
+	case 60: // blezl
+		return true
+	case 61: // bgtzl
+		return true
+	case 62: // bltz
+		return true
+	case 63: // bgez
+		return true
+	case 64: // bltzl
+		return true
+	case 65: // bgezl
+		return true
+	case 66: // bltzal
+		return true
+	case 67: // bgezal
+		return true
+	case 68: // bltzall
+		return true
+	case 69: // bgezall
+		return true
+	}
+	return false
+}
+
+// pairsMips32 are the opcodes of two rows in a row that the loop executes at once.
+var pairsMips32 = map[[2]uint16]uint16{
+	{10, 57}: 103, // slt, bne
+	{7, 10}:  104, // or, slt
+	{75, 7}:  105, // lw, or
+	{10, 56}: 106, // slt, beq
+	{7, 7}:   107, // or, or
+	{34, 36}: 108, // mfhi, mflo
+	{82, 13}: 109, // sw, addiu
+	{7, 8}:   110, // or, xor
+	{11, 57}: 111, // sltu, bne
+	{20, 20}: 112, // sll, sll
+	{13, 82}: 113, // addiu, sw
+	{6, 8}:   114, // and, xor
+	{3, 13}:  115, // addu, addiu
+	{20, 3}:  116, // sll, addu
+	{21, 7}:  117, // srl, or
+	{7, 3}:   118, // or, addu
+	{3, 75}:  119, // addu, lw
+	{75, 75}: 120, // lw, lw
+	{75, 3}:  121, // lw, addu
+	{82, 82}: 122, // sw, sw
+	{82, 75}: 123, // sw, lw
+	{13, 57}: 124, // addiu, bne
+	{75, 13}: 125, // lw, addiu
+	{13, 13}: 126, // addiu, addiu
+	{11, 3}:  127, // sltu, addu
+	{3, 11}:  128, // addu, sltu
+	{8, 3}:   129, // xor, addu
+	{20, 7}:  130, // sll, or
+	{8, 8}:   131, // xor, xor
+	{21, 8}:  132, // srl, xor
+	{8, 6}:   133, // xor, and
+	{19, 13}: 134, // lui, addiu
+	{19, 17}: 135, // lui, ori
+	{11, 56}: 136, // sltu, beq
+	{16, 57}: 137, // andi, bne
+	{16, 56}: 138, // andi, beq
+	{76, 57}: 139, // lbu, bne
+	{76, 13}: 140, // lbu, addiu
+	{3, 3}:   141, // addu, addu
+	{20, 21}: 142, // sll, srl
+	{21, 3}:  143, // srl, addu
 }

@@ -1464,6 +1464,1978 @@ pages:
 				t6 := npc
 				pc = t6
 				npc = (t6 + 4)
+			case 144: // daddiu, bne
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] + in.Imm)
+					t5 := npc
+					pc = t5
+					npc = (t5 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t20 := pc
+				t26 := (pc + 8)
+				if cells[in.A] != cells[in.B] {
+					t26 = in.Imm
+				}
+				npc = t26
+				pc = (t20 + 4)
+			case 145: // daddu, daddiu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] + cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = (cells[in.A] + in.Imm)
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 146: // slt, bne
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = words.Truth(int64(cells[in.A]) < int64(cells[in.B]))
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t20 := pc
+				t26 := (pc + 8)
+				if cells[in.A] != cells[in.B] {
+					t26 = in.Imm
+				}
+				npc = t26
+				pc = (t20 + 4)
+			case 147: // xor, daddu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] ^ cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] + cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 148: // daddiu, slt
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] + in.Imm)
+					t5 := npc
+					pc = t5
+					npc = (t5 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = words.Truth(int64(cells[in.A]) < int64(cells[in.B]))
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 149: // ld, ld
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8)
+					var t7 uint64
+					if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+						t7 = uint64(*(*uint64)(unsafe.Pointer(&entry.Data[a7&0xff8])))
+					} else {
+						n++
+						e.miss = a7
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = t7
+					t8 := npc
+					pc = t8
+					npc = (t8 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+					t7 = uint64(*(*uint64)(unsafe.Pointer(&entry.Data[a7&0xff8])))
+				} else {
+					n++
+					e.miss = a7
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = t7
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 150: // sb, daddiu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := (cells[in.A] + in.Imm), uint64(cells[in.B])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+							*(*uint8)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint8(v)
+						} else {
+							n++
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					t7 := npc
+					pc = t7
+					npc = (t7 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = (cells[in.A] + in.Imm)
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 151: // or, slt
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] | cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = words.Truth(int64(cells[in.A]) < int64(cells[in.B]))
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 152: // dsll, daddu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] << (uint64(in.B) & 63))
+					t5 := npc
+					pc = t5
+					npc = (t5 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] + cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 153: // lw, or
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc)
+					var t7 uint64
+					if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+						t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xffc])))
+					} else {
+						n++
+						e.miss = a7
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = uint64(int32(t7))
+					t9 := npc
+					pc = t9
+					npc = (t9 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] | cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 154: // slt, daddiu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = words.Truth(int64(cells[in.A]) < int64(cells[in.B]))
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = (cells[in.A] + in.Imm)
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 155: // sd, sd
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8), uint64(cells[in.B])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+							*(*uint64)(unsafe.Pointer(&entry.Data[a&0xff8])) = uint64(v)
+						} else {
+							n++
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					t8 := npc
+					pc = t8
+					npc = (t8 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				{
+					a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+						*(*uint64)(unsafe.Pointer(&entry.Data[a&0xff8])) = uint64(v)
+					} else {
+						n++
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 156: // slt, beq
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = words.Truth(int64(cells[in.A]) < int64(cells[in.B]))
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t18 := pc
+				t24 := (pc + 8)
+				if cells[in.A] == cells[in.B] {
+					t24 = in.Imm
+				}
+				npc = t24
+				pc = (t18 + 4)
+			case 157: // lwu, lwu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc)
+					var t7 uint64
+					if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+						t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xffc])))
+					} else {
+						n++
+						e.miss = a7
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = t7
+					t8 := npc
+					pc = t8
+					npc = (t8 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+					t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xffc])))
+				} else {
+					n++
+					e.miss = a7
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = t7
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 158: // dsrl, or
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] >> (uint64(in.B) & 63))
+					t5 := npc
+					pc = t5
+					npc = (t5 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] | cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 159: // daddu, sltu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] + cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 160: // sd, ld
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8), uint64(cells[in.B])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+							*(*uint64)(unsafe.Pointer(&entry.Data[a&0xff8])) = uint64(v)
+						} else {
+							n++
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					t8 := npc
+					pc = t8
+					npc = (t8 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+					t7 = uint64(*(*uint64)(unsafe.Pointer(&entry.Data[a7&0xff8])))
+				} else {
+					n++
+					e.miss = a7
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = t7
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 161: // or, or
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] | cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] | cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 162: // daddu, daddu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] + cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] + cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 163: // lui, daddu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.A] = in.Imm
+					t5 := npc
+					pc = t5
+					npc = (t5 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] + cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 164: // mfhi, mflo
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.A] = cells[ir.Hi]
+					t2 := npc
+					pc = t2
+					npc = (t2 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.A] = cells[ir.Lo]
+				t2 := npc
+				pc = t2
+				npc = (t2 + 4)
+			case 165: // sltu, daddu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] + cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 166: // dmultu, mfhi
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					t2 := cells[in.A]
+					t3 := cells[in.B]
+					t4, _ := bits.Mul64(t2, t3)
+					cells[ir.Hi] = t4
+					cells[ir.Lo] = (t2 * t3)
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.A] = cells[ir.Hi]
+				t2 := npc
+				pc = t2
+				npc = (t2 + 4)
+			case 167: // ld, sd
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8)
+					var t7 uint64
+					if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+						t7 = uint64(*(*uint64)(unsafe.Pointer(&entry.Data[a7&0xff8])))
+					} else {
+						n++
+						e.miss = a7
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = t7
+					t8 := npc
+					pc = t8
+					npc = (t8 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				{
+					a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+						*(*uint64)(unsafe.Pointer(&entry.Data[a&0xff8])) = uint64(v)
+					} else {
+						n++
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 168: // daddu, lwu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] + cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+					t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xffc])))
+				} else {
+					n++
+					e.miss = a7
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = t7
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 169: // daddiu, daddiu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] + in.Imm)
+					t5 := npc
+					pc = t5
+					npc = (t5 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = (cells[in.A] + in.Imm)
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 170: // sw, addiu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc), uint64(cells[in.B])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+							*(*uint32)(unsafe.Pointer(&entry.Data[a&0xffc])) = uint32(v)
+						} else {
+							n++
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					t8 := npc
+					pc = t8
+					npc = (t8 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 171: // daddiu, daddu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] + in.Imm)
+					t5 := npc
+					pc = t5
+					npc = (t5 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] + cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 172: // or, xor
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] | cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] ^ cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 173: // daddi, sd
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] + in.Imm)
+					t5 := npc
+					pc = t5
+					npc = (t5 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				{
+					a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+						*(*uint64)(unsafe.Pointer(&entry.Data[a&0xff8])) = uint64(v)
+					} else {
+						n++
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 174: // sltu, bne
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t20 := pc
+				t26 := (pc + 8)
+				if cells[in.A] != cells[in.B] {
+					t26 = in.Imm
+				}
+				npc = t26
+				pc = (t20 + 4)
+			case 175: // dsll32, dsrl32
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] << (in.Imm & 63))
+					t7 := npc
+					pc = t7
+					npc = (t7 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = (cells[in.A] >> (in.Imm & 63))
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 176: // sd, daddi
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8), uint64(cells[in.B])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+							*(*uint64)(unsafe.Pointer(&entry.Data[a&0xff8])) = uint64(v)
+						} else {
+							n++
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					t8 := npc
+					pc = t8
+					npc = (t8 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = (cells[in.A] + in.Imm)
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 177: // ld, daddi
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8)
+					var t7 uint64
+					if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+						t7 = uint64(*(*uint64)(unsafe.Pointer(&entry.Data[a7&0xff8])))
+					} else {
+						n++
+						e.miss = a7
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = t7
+					t8 := npc
+					pc = t8
+					npc = (t8 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = (cells[in.A] + in.Imm)
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 178: // sll, sll
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] << (uint64(in.B) & 63))))
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] << (uint64(in.B) & 63))))
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 179: // dsll, or
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] << (uint64(in.B) & 63))
+					t5 := npc
+					pc = t5
+					npc = (t5 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] | cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 180: // daddu, ld
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] + cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+					t7 = uint64(*(*uint64)(unsafe.Pointer(&entry.Data[a7&0xff8])))
+				} else {
+					n++
+					e.miss = a7
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = t7
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 181: // daddiu, dsll
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] + in.Imm)
+					t5 := npc
+					pc = t5
+					npc = (t5 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] << (uint64(in.B) & 63))
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 182: // dsll, dsrl
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] << (uint64(in.B) & 63))
+					t5 := npc
+					pc = t5
+					npc = (t5 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] >> (uint64(in.B) & 63))
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 183: // dsll, slt
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] << (uint64(in.B) & 63))
+					t5 := npc
+					pc = t5
+					npc = (t5 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = words.Truth(int64(cells[in.A]) < int64(cells[in.B]))
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 184: // ld, sltu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8)
+					var t7 uint64
+					if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+						t7 = uint64(*(*uint64)(unsafe.Pointer(&entry.Data[a7&0xff8])))
+					} else {
+						n++
+						e.miss = a7
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = t7
+					t8 := npc
+					pc = t8
+					npc = (t8 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 185: // daddu, slt
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] + cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = words.Truth(int64(cells[in.A]) < int64(cells[in.B]))
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 186: // lw, dsll
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc)
+					var t7 uint64
+					if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+						t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xffc])))
+					} else {
+						n++
+						e.miss = a7
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = uint64(int32(t7))
+					t9 := npc
+					pc = t9
+					npc = (t9 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] << (uint64(in.B) & 63))
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 187: // daddiu, sd
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] + in.Imm)
+					t5 := npc
+					pc = t5
+					npc = (t5 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				{
+					a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+						*(*uint64)(unsafe.Pointer(&entry.Data[a&0xff8])) = uint64(v)
+					} else {
+						n++
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 188: // xor, dsll
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] ^ cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] << (uint64(in.B) & 63))
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 189: // addiu, sw
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				{
+					a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+						*(*uint32)(unsafe.Pointer(&entry.Data[a&0xffc])) = uint32(v)
+					} else {
+						n++
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 190: // daddu, lbu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] + cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a6 := (cells[in.A] + in.Imm)
+				var t6 uint64
+				if entry := &reads[a6>>12%machine.CacheSize]; entry.Tag == a6>>12 {
+					t6 = uint64(*(*uint8)(unsafe.Pointer(&entry.Data[a6&0xfff])))
+				} else {
+					n++
+					e.miss = a6
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = t6
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 191: // mflo, daddu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.A] = cells[ir.Lo]
+					t2 := npc
+					pc = t2
+					npc = (t2 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] + cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 192: // ld, beq
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8)
+					var t7 uint64
+					if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+						t7 = uint64(*(*uint64)(unsafe.Pointer(&entry.Data[a7&0xff8])))
+					} else {
+						n++
+						e.miss = a7
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = t7
+					t8 := npc
+					pc = t8
+					npc = (t8 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t18 := pc
+				t24 := (pc + 8)
+				if cells[in.A] == cells[in.B] {
+					t24 = in.Imm
+				}
+				npc = t24
+				pc = (t18 + 4)
+			case 193: // or, dsll
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] | cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] << (uint64(in.B) & 63))
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 194: // sd, daddiu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8), uint64(cells[in.B])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+							*(*uint64)(unsafe.Pointer(&entry.Data[a&0xff8])) = uint64(v)
+						} else {
+							n++
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					t8 := npc
+					pc = t8
+					npc = (t8 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = (cells[in.A] + in.Imm)
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 195: // and, xor
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] & cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] ^ cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 196: // ld, daddu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffff8)
+					var t7 uint64
+					if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+						t7 = uint64(*(*uint64)(unsafe.Pointer(&entry.Data[a7&0xff8])))
+					} else {
+						n++
+						e.miss = a7
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = t7
+					t8 := npc
+					pc = t8
+					npc = (t8 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] + cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 197: // addu, addiu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+					t7 := npc
+					pc = t7
+					npc = (t7 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 198: // sll, addu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] << (uint64(in.B) & 63))))
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 199: // srl, or
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32(((cells[in.A] & 0xffffffff) >> (uint64(in.B) & 63))))
+					t8 := npc
+					pc = t8
+					npc = (t8 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] | cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 200: // or, addu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] | cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 201: // addu, lw
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+					t7 := npc
+					pc = t7
+					npc = (t7 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+					t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xffc])))
+				} else {
+					n++
+					e.miss = a7
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = uint64(int32(t7))
+				t9 := npc
+				pc = t9
+				npc = (t9 + 4)
+			case 202: // lw, lw
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc)
+					var t7 uint64
+					if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+						t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xffc])))
+					} else {
+						n++
+						e.miss = a7
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = uint64(int32(t7))
+					t9 := npc
+					pc = t9
+					npc = (t9 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+					t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xffc])))
+				} else {
+					n++
+					e.miss = a7
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = uint64(int32(t7))
+				t9 := npc
+				pc = t9
+				npc = (t9 + 4)
+			case 203: // lw, addu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc)
+					var t7 uint64
+					if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+						t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xffc])))
+					} else {
+						n++
+						e.miss = a7
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = uint64(int32(t7))
+					t9 := npc
+					pc = t9
+					npc = (t9 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 204: // sw, sw
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc), uint64(cells[in.B])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+							*(*uint32)(unsafe.Pointer(&entry.Data[a&0xffc])) = uint32(v)
+						} else {
+							n++
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					t8 := npc
+					pc = t8
+					npc = (t8 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				{
+					a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+						*(*uint32)(unsafe.Pointer(&entry.Data[a&0xffc])) = uint32(v)
+					} else {
+						n++
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 205: // sw, lw
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc), uint64(cells[in.B])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+							*(*uint32)(unsafe.Pointer(&entry.Data[a&0xffc])) = uint32(v)
+						} else {
+							n++
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					t8 := npc
+					pc = t8
+					npc = (t8 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+					t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xffc])))
+				} else {
+					n++
+					e.miss = a7
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = uint64(int32(t7))
+				t9 := npc
+				pc = t9
+				npc = (t9 + 4)
+			case 206: // addiu, bne
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t20 := pc
+				t26 := (pc + 8)
+				if cells[in.A] != cells[in.B] {
+					t26 = in.Imm
+				}
+				npc = t26
+				pc = (t20 + 4)
+			case 207: // lw, addiu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a7 := ((cells[in.A] + in.Imm) & 0xfffffffffffffffc)
+					var t7 uint64
+					if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+						t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xffc])))
+					} else {
+						n++
+						e.miss = a7
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = uint64(int32(t7))
+					t9 := npc
+					pc = t9
+					npc = (t9 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 208: // addiu, addiu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 209: // sltu, addu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 210: // addu, sltu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+					t7 := npc
+					pc = t7
+					npc = (t7 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 211: // xor, addu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] ^ cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 212: // sll, or
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] << (uint64(in.B) & 63))))
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] | cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 213: // xor, xor
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] ^ cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] ^ cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 214: // srl, xor
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32(((cells[in.A] & 0xffffffff) >> (uint64(in.B) & 63))))
+					t8 := npc
+					pc = t8
+					npc = (t8 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] ^ cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 215: // xor, and
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] ^ cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] & cells[in.B])
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 216: // lui, addiu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.A] = in.Imm
+					t5 := npc
+					pc = t5
+					npc = (t5 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 217: // lui, ori
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.A] = in.Imm
+					t5 := npc
+					pc = t5
+					npc = (t5 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = (cells[in.A] | in.Imm)
+				t5 := npc
+				pc = t5
+				npc = (t5 + 4)
+			case 218: // sltu, beq
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t18 := pc
+				t24 := (pc + 8)
+				if cells[in.A] == cells[in.B] {
+					t24 = in.Imm
+				}
+				npc = t24
+				pc = (t18 + 4)
+			case 219: // andi, bne
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] & in.Imm)
+					t5 := npc
+					pc = t5
+					npc = (t5 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t20 := pc
+				t26 := (pc + 8)
+				if cells[in.A] != cells[in.B] {
+					t26 = in.Imm
+				}
+				npc = t26
+				pc = (t20 + 4)
+			case 220: // andi, beq
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] & in.Imm)
+					t5 := npc
+					pc = t5
+					npc = (t5 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t18 := pc
+				t24 := (pc + 8)
+				if cells[in.A] == cells[in.B] {
+					t24 = in.Imm
+				}
+				npc = t24
+				pc = (t18 + 4)
+			case 221: // lbu, bne
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a6 := (cells[in.A] + in.Imm)
+					var t6 uint64
+					if entry := &reads[a6>>12%machine.CacheSize]; entry.Tag == a6>>12 {
+						t6 = uint64(*(*uint8)(unsafe.Pointer(&entry.Data[a6&0xfff])))
+					} else {
+						n++
+						e.miss = a6
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = t6
+					t7 := npc
+					pc = t7
+					npc = (t7 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				if npc != (pc + 4) {
+					n++
+					end = exitSlow
+					break pages
+				}
+				t20 := pc
+				t26 := (pc + 8)
+				if cells[in.A] != cells[in.B] {
+					t26 = in.Imm
+				}
+				npc = t26
+				pc = (t20 + 4)
+			case 222: // lbu, addiu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a6 := (cells[in.A] + in.Imm)
+					var t6 uint64
+					if entry := &reads[a6>>12%machine.CacheSize]; entry.Tag == a6>>12 {
+						t6 = uint64(*(*uint8)(unsafe.Pointer(&entry.Data[a6&0xfff])))
+					} else {
+						n++
+						e.miss = a6
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = t6
+					t7 := npc
+					pc = t7
+					npc = (t7 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				t6 := npc
+				pc = t6
+				npc = (t6 + 4)
+			case 223: // addu, addu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+					t7 := npc
+					pc = t7
+					npc = (t7 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
+			case 224: // sll, srl
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] << (uint64(in.B) & 63))))
+					t6 := npc
+					pc = t6
+					npc = (t6 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32(((cells[in.A] & 0xffffffff) >> (uint64(in.B) & 63))))
+				t8 := npc
+				pc = t8
+				npc = (t8 + 4)
+			case 225: // srl, addu
+				if n == 0 || npc != pc+4 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32(((cells[in.A] & 0xffffffff) >> (uint64(in.B) & 63))))
+					t8 := npc
+					pc = t8
+					npc = (t8 + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				t7 := npc
+				pc = t7
+				npc = (t7 + 4)
 			}
 		}
 	}
@@ -3045,4 +5017,141 @@ func prepareMips64le(r int, w uint32, pc uint64) (in Insn) {
 		in.Imm = (uint64(int64((uint64(w>>0&0xffff))<<48) >> 48))
 	}
 	return in
+}
+
+// jumpsMips64le tells whether row r writes pc.
+func jumpsMips64le(r int) bool {
+	switch r {
+	case 80: // j
+		return true
+	case 81: // jal
+		return true
+	case 82: // jr
+		return true
+	case 83: // jr.hb
+		return true
+	case 84: // jalr
+		return true
+	case 85: // jalr.hb
+		return true
+	case 86: // beq
+		return true
+	case 87: // bne
+		return true
+	case 88: // blez
+		return true
+	case 89: // bgtz
+		return true
+	case 90: // beql
+		return true
+	case 91: // bnel
+		return true
+	case 92: // blezl
+		return true
+	case 93: // bgtzl
+		return true
+	case 94: // bltz
+		return true
+	case 95: // bgez
+		return true
+	case 96: // bltzl
+		return true
+	case 97: // bgezl
+		return true
+	case 98: // bltzal
+		return true
+	case 99: // bgezal
+		return true
+	case 100: // bltzall
+		return true
+	case 101: // bgezall
+		return true
+	}
+	return false
+}
+
+// pairsMips64le are the opcodes of two rows in a row that the loop executes at once.
+var pairsMips64le = map[[2]uint16]uint16{
+	{25, 89}:   144, // daddiu, bne
+	{13, 25}:   145, // daddu, daddiu
+	{10, 89}:   146, // slt, bne
+	{8, 13}:    147, // xor, daddu
+	{25, 10}:   148, // daddiu, slt
+	{112, 112}: 149, // ld, ld
+	{115, 25}:  150, // sb, daddiu
+	{7, 10}:    151, // or, slt
+	{38, 13}:   152, // dsll, daddu
+	{107, 7}:   153, // lw, or
+	{10, 25}:   154, // slt, daddiu
+	{120, 120}: 155, // sd, sd
+	{10, 88}:   156, // slt, beq
+	{111, 111}: 157, // lwu, lwu
+	{39, 7}:    158, // dsrl, or
+	{13, 11}:   159, // daddu, sltu
+	{120, 112}: 160, // sd, ld
+	{7, 7}:     161, // or, or
+	{13, 13}:   162, // daddu, daddu
+	{23, 13}:   163, // lui, daddu
+	{56, 58}:   164, // mfhi, mflo
+	{11, 13}:   165, // sltu, daddu
+	{53, 56}:   166, // dmultu, mfhi
+	{112, 120}: 167, // ld, sd
+	{13, 111}:  168, // daddu, lwu
+	{25, 25}:   169, // daddiu, daddiu
+	{118, 17}:  170, // sw, addiu
+	{25, 13}:   171, // daddiu, daddu
+	{7, 8}:     172, // or, xor
+	{24, 120}:  173, // daddi, sd
+	{11, 89}:   174, // sltu, bne
+	{42, 43}:   175, // dsll32, dsrl32
+	{120, 24}:  176, // sd, daddi
+	{112, 24}:  177, // ld, daddi
+	{26, 26}:   178, // sll, sll
+	{38, 7}:    179, // dsll, or
+	{13, 112}:  180, // daddu, ld
+	{25, 38}:   181, // daddiu, dsll
+	{38, 39}:   182, // dsll, dsrl
+	{38, 10}:   183, // dsll, slt
+	{112, 11}:  184, // ld, sltu
+	{13, 10}:   185, // daddu, slt
+	{107, 38}:  186, // lw, dsll
+	{25, 120}:  187, // daddiu, sd
+	{8, 38}:    188, // xor, dsll
+	{17, 118}:  189, // addiu, sw
+	{13, 108}:  190, // daddu, lbu
+	{58, 13}:   191, // mflo, daddu
+	{112, 88}:  192, // ld, beq
+	{7, 38}:    193, // or, dsll
+	{120, 25}:  194, // sd, daddiu
+	{6, 8}:     195, // and, xor
+	{112, 13}:  196, // ld, daddu
+	{3, 17}:    197, // addu, addiu
+	{26, 3}:    198, // sll, addu
+	{27, 7}:    199, // srl, or
+	{7, 3}:     200, // or, addu
+	{3, 107}:   201, // addu, lw
+	{107, 107}: 202, // lw, lw
+	{107, 3}:   203, // lw, addu
+	{118, 118}: 204, // sw, sw
+	{118, 107}: 205, // sw, lw
+	{17, 89}:   206, // addiu, bne
+	{107, 17}:  207, // lw, addiu
+	{17, 17}:   208, // addiu, addiu
+	{11, 3}:    209, // sltu, addu
+	{3, 11}:    210, // addu, sltu
+	{8, 3}:     211, // xor, addu
+	{26, 7}:    212, // sll, or
+	{8, 8}:     213, // xor, xor
+	{27, 8}:    214, // srl, xor
+	{8, 6}:     215, // xor, and
+	{23, 17}:   216, // lui, addiu
+	{23, 21}:   217, // lui, ori
+	{11, 88}:   218, // sltu, beq
+	{20, 89}:   219, // andi, bne
+	{20, 88}:   220, // andi, beq
+	{108, 89}:  221, // lbu, bne
+	{108, 17}:  222, // lbu, addiu
+	{3, 3}:     223, // addu, addu
+	{26, 27}:   224, // sll, srl
+	{27, 3}:    225, // srl, addu
 }

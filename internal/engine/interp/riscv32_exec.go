@@ -1091,6 +1091,985 @@ pages:
 			case 125: // bseti rd, rs1, shamt
 				cells[in.B] = uint64(int32((cells[in.A] | in.Imm)))
 				pc = ((pc + 4) & 0xffffffff)
+			case 126: // addi, addi
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+					pc = ((pc + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				pc = ((pc + 4) & 0xffffffff)
+			case 127: // addi, bne
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+					pc = ((pc + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				t17 := ((pc + 4) & 0xffffffff)
+				if cells[in.A] != cells[in.B] {
+					t17 = in.Imm
+				}
+				pc = t17
+			case 128: // c.addi, bne
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				t17 := ((pc + 4) & 0xffffffff)
+				if cells[in.A] != cells[in.B] {
+					t17 = in.Imm
+				}
+				pc = t17
+			case 129: // c.addi, c.addi
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				pc = ((pc + 2) & 0xffffffff)
+			case 130: // c.addi, c.bnez
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				t16 := ((pc + 2) & 0xffffffff)
+				if cells[in.A] != 0 {
+					t16 = in.Imm
+				}
+				pc = t16
+			case 131: // slli, add
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] << (in.Imm & 63))))
+					pc = ((pc + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				pc = ((pc + 4) & 0xffffffff)
+			case 132: // slli, srli
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] << (in.Imm & 63))))
+					pc = ((pc + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.B] = uint64(int32(((cells[in.A] & 0xffffffff) >> (in.Imm & 63))))
+				pc = ((pc + 4) & 0xffffffff)
+			case 133: // c.slli, c.srli
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] << (in.Imm & 63))))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = uint64(int32(((cells[in.A] & 0xffffffff) >> (in.Imm & 63))))
+				pc = ((pc + 2) & 0xffffffff)
+			case 134: // c.slli, c.add
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] << (in.Imm & 63))))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				pc = ((pc + 2) & 0xffffffff)
+			case 135: // c.add, c.lw
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a7 := ((cells[in.A] + uint64(in.B)) & 0xffffffff)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 && a7&0xfff <= 0xffc {
+					t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xfff])))
+				} else {
+					n++
+					if a7&0xfff > 0xffc {
+						end = exitSlow
+						break pages
+					}
+					e.miss = a7
+					end = exitRead
+					break pages
+				}
+				cells[in.C] = uint64(int32(t7))
+				pc = ((pc + 2) & 0xffffffff)
+			case 136: // c.lw, c.lw
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a7 := ((cells[in.A] + uint64(in.B)) & 0xffffffff)
+					var t7 uint64
+					if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 && a7&0xfff <= 0xffc {
+						t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xfff])))
+					} else {
+						n++
+						if a7&0xfff > 0xffc {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a7
+						end = exitRead
+						break pages
+					}
+					cells[in.C] = uint64(int32(t7))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a7 := ((cells[in.A] + uint64(in.B)) & 0xffffffff)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 && a7&0xfff <= 0xffc {
+					t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xfff])))
+				} else {
+					n++
+					if a7&0xfff > 0xffc {
+						end = exitSlow
+						break pages
+					}
+					e.miss = a7
+					end = exitRead
+					break pages
+				}
+				cells[in.C] = uint64(int32(t7))
+				pc = ((pc + 2) & 0xffffffff)
+			case 137: // c.sw, c.sw
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := ((cells[in.A] + uint64(in.B)) & 0xffffffff), uint64(cells[in.C])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xffc {
+							*(*uint32)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint32(v)
+						} else {
+							n++
+							if a&0xfff > 0xffc {
+								end = exitSlow
+								break pages
+							}
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+3^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				{
+					a, v := ((cells[in.A] + uint64(in.B)) & 0xffffffff), uint64(cells[in.C])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xffc {
+						*(*uint32)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint32(v)
+					} else {
+						n++
+						if a&0xfff > 0xffc {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+3^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				pc = ((pc + 2) & 0xffffffff)
+			case 138: // c.mv, c.mv
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = cells[in.A]
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = cells[in.A]
+				pc = ((pc + 2) & 0xffffffff)
+			case 139: // c.mv, c.add
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = cells[in.A]
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				pc = ((pc + 2) & 0xffffffff)
+			case 140: // c.add, c.add
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				pc = ((pc + 2) & 0xffffffff)
+			case 141: // c.lwsp, c.lwsp
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a7 := ((cells[2] + uint64(in.A)) & 0xffffffff)
+					var t7 uint64
+					if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 && a7&0xfff <= 0xffc {
+						t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xfff])))
+					} else {
+						n++
+						if a7&0xfff > 0xffc {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a7
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = uint64(int32(t7))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a7 := ((cells[2] + uint64(in.A)) & 0xffffffff)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 && a7&0xfff <= 0xffc {
+					t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xfff])))
+				} else {
+					n++
+					if a7&0xfff > 0xffc {
+						end = exitSlow
+						break pages
+					}
+					e.miss = a7
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = uint64(int32(t7))
+				pc = ((pc + 2) & 0xffffffff)
+			case 142: // c.swsp, c.swsp
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := ((cells[2] + uint64(in.A)) & 0xffffffff), uint64(cells[in.B])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xffc {
+							*(*uint32)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint32(v)
+						} else {
+							n++
+							if a&0xfff > 0xffc {
+								end = exitSlow
+								break pages
+							}
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+3^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				{
+					a, v := ((cells[2] + uint64(in.A)) & 0xffffffff), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xffc {
+						*(*uint32)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint32(v)
+					} else {
+						n++
+						if a&0xfff > 0xffc {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+3^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				pc = ((pc + 2) & 0xffffffff)
+			case 143: // lw, lw
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a7 := ((cells[in.A] + in.Imm) & 0xffffffff)
+					var t7 uint64
+					if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 && a7&0xfff <= 0xffc {
+						t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xfff])))
+					} else {
+						n++
+						if a7&0xfff > 0xffc {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a7
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = uint64(int32(t7))
+					pc = ((pc + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				a7 := ((cells[in.A] + in.Imm) & 0xffffffff)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 && a7&0xfff <= 0xffc {
+					t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xfff])))
+				} else {
+					n++
+					if a7&0xfff > 0xffc {
+						end = exitSlow
+						break pages
+					}
+					e.miss = a7
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = uint64(int32(t7))
+				pc = ((pc + 4) & 0xffffffff)
+			case 144: // sw, sw
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := ((cells[in.A] + in.Imm) & 0xffffffff), uint64(cells[in.B])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xffc {
+							*(*uint32)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint32(v)
+						} else {
+							n++
+							if a&0xfff > 0xffc {
+								end = exitSlow
+								break pages
+							}
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+3^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					pc = ((pc + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				{
+					a, v := ((cells[in.A] + in.Imm) & 0xffffffff), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xffc {
+						*(*uint32)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint32(v)
+					} else {
+						n++
+						if a&0xfff > 0xffc {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+3^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				pc = ((pc + 4) & 0xffffffff)
+			case 145: // add, lw
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+					pc = ((pc + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				a7 := ((cells[in.A] + in.Imm) & 0xffffffff)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 && a7&0xfff <= 0xffc {
+					t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xfff])))
+				} else {
+					n++
+					if a7&0xfff > 0xffc {
+						end = exitSlow
+						break pages
+					}
+					e.miss = a7
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = uint64(int32(t7))
+				pc = ((pc + 4) & 0xffffffff)
+			case 146: // xor, xor
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] ^ cells[in.B])
+					pc = ((pc + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.C] = (cells[in.A] ^ cells[in.B])
+				pc = ((pc + 4) & 0xffffffff)
+			case 147: // c.xor, c.xor
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] ^ cells[in.B])
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] ^ cells[in.B])
+				pc = ((pc + 2) & 0xffffffff)
+			case 148: // c.srli, c.or
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32(((cells[in.A] & 0xffffffff) >> (in.Imm & 63))))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] | cells[in.B])
+				pc = ((pc + 2) & 0xffffffff)
+			case 149: // c.slli, c.or
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] << (in.Imm & 63))))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] | cells[in.B])
+				pc = ((pc + 2) & 0xffffffff)
+			case 150: // lbu, bne
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a7 := ((cells[in.A] + in.Imm) & 0xffffffff)
+					var t7 uint64
+					if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+						t7 = uint64(*(*uint8)(unsafe.Pointer(&entry.Data[a7&0xfff])))
+					} else {
+						n++
+						e.miss = a7
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = t7
+					pc = ((pc + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				t17 := ((pc + 4) & 0xffffffff)
+				if cells[in.A] != cells[in.B] {
+					t17 = in.Imm
+				}
+				pc = t17
+			case 151: // lbu, c.addi
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a7 := ((cells[in.A] + in.Imm) & 0xffffffff)
+					var t7 uint64
+					if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+						t7 = uint64(*(*uint8)(unsafe.Pointer(&entry.Data[a7&0xfff])))
+					} else {
+						n++
+						e.miss = a7
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = t7
+					pc = ((pc + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				pc = ((pc + 2) & 0xffffffff)
+			case 152: // sb, addi
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := ((cells[in.A] + in.Imm) & 0xffffffff), uint64(cells[in.B])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+							*(*uint8)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint8(v)
+						} else {
+							n++
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					pc = ((pc + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				pc = ((pc + 4) & 0xffffffff)
+			case 153: // c.addi, lbu
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a7 := ((cells[in.A] + in.Imm) & 0xffffffff)
+				var t7 uint64
+				if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 {
+					t7 = uint64(*(*uint8)(unsafe.Pointer(&entry.Data[a7&0xfff])))
+				} else {
+					n++
+					e.miss = a7
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = t7
+				pc = ((pc + 4) & 0xffffffff)
+			case 154: // c.add, sw
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				{
+					a, v := ((cells[in.A] + in.Imm) & 0xffffffff), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xffc {
+						*(*uint32)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint32(v)
+					} else {
+						n++
+						if a&0xfff > 0xffc {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+3^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				pc = ((pc + 4) & 0xffffffff)
+			case 155: // and, xor
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] & cells[in.B])
+					pc = ((pc + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.C] = (cells[in.A] ^ cells[in.B])
+				pc = ((pc + 4) & 0xffffffff)
+			case 156: // c.and, c.xor
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] & cells[in.B])
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] ^ cells[in.B])
+				pc = ((pc + 2) & 0xffffffff)
+			case 157: // c.andi, c.bnez
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] & in.Imm)
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				t16 := ((pc + 2) & 0xffffffff)
+				if cells[in.A] != 0 {
+					t16 = in.Imm
+				}
+				pc = t16
+			case 158: // c.andi, c.beqz
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] & in.Imm)
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				t14 := ((pc + 2) & 0xffffffff)
+				if cells[in.A] == 0 {
+					t14 = in.Imm
+				}
+				pc = t14
+			case 159: // sltu, add
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+					pc = ((pc + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				pc = ((pc + 4) & 0xffffffff)
+			case 160: // sltu, c.add
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+					pc = ((pc + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				pc = ((pc + 2) & 0xffffffff)
+			case 161: // add, sltu
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+					pc = ((pc + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+				pc = ((pc + 4) & 0xffffffff)
+			case 162: // c.add, sltu
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+				pc = ((pc + 4) & 0xffffffff)
+			case 163: // mul, mulhu
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] * cells[in.B])))
+					pc = ((pc + 4) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.C] = uint64(int64(((cells[in.A] & 0xffffffff) * (cells[in.B] & 0xffffffff))) >> 32)
+				pc = ((pc + 4) & 0xffffffff)
+			case 164: // c.addi, blt
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				t15 := ((pc + 4) & 0xffffffff)
+				if int64(cells[in.A]) < int64(cells[in.B]) {
+					t15 = in.Imm
+				}
+				pc = t15
+			case 165: // c.addi, bltu
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				t15 := ((pc + 4) & 0xffffffff)
+				if cells[in.A] < cells[in.B] {
+					t15 = in.Imm
+				}
+				pc = t15
+			case 166: // c.addi, bgeu
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				t17 := ((pc + 4) & 0xffffffff)
+				if cells[in.A] >= cells[in.B] {
+					t17 = in.Imm
+				}
+				pc = t17
+			case 167: // c.addi, bge
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				t17 := ((pc + 4) & 0xffffffff)
+				if int64(cells[in.A]) >= int64(cells[in.B]) {
+					t17 = in.Imm
+				}
+				pc = t17
+			case 168: // c.li, c.mv
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.A] = in.Imm
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = cells[in.A]
+				pc = ((pc + 2) & 0xffffffff)
+			case 169: // c.mv, c.li
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = cells[in.A]
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.A] = in.Imm
+				pc = ((pc + 2) & 0xffffffff)
+			case 170: // c.lw, c.addi
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a7 := ((cells[in.A] + uint64(in.B)) & 0xffffffff)
+					var t7 uint64
+					if entry := &reads[a7>>12%machine.CacheSize]; entry.Tag == a7>>12 && a7&0xfff <= 0xffc {
+						t7 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a7&0xfff])))
+					} else {
+						n++
+						if a7&0xfff > 0xffc {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a7
+						end = exitRead
+						break pages
+					}
+					cells[in.C] = uint64(int32(t7))
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				pc = ((pc + 2) & 0xffffffff)
+			case 171: // c.sw, c.addi
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := ((cells[in.A] + uint64(in.B)) & 0xffffffff), uint64(cells[in.C])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xffc {
+							*(*uint32)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint32(v)
+						} else {
+							n++
+							if a&0xfff > 0xffc {
+								end = exitSlow
+								break pages
+							}
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+3^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					pc = ((pc + 2) & 0xffffffff)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+				pc = ((pc + 2) & 0xffffffff)
 			}
 		}
 	}
@@ -2091,4 +3070,89 @@ func prepareRiscv32(r int, w uint32, pc uint64) (in Insn) {
 		in.Imm = (uint64(1) << (((uint64(w >> 20 & 0x1f)) & 0x1f) & 63))
 	}
 	return in
+}
+
+// jumpsRiscv32 tells whether row r writes pc.
+func jumpsRiscv32(r int) bool {
+	switch r {
+	case 21: // jal
+		return true
+	case 22: // jalr
+		return true
+	case 23: // beq
+		return true
+	case 24: // bne
+		return true
+	case 25: // blt
+		return true
+	case 26: // bge
+		return true
+	case 27: // bltu
+		return true
+	case 28: // bgeu
+		return true
+	case 73: // c.jal
+		return true
+	case 84: // c.j
+		return true
+	case 85: // c.beqz
+		return true
+	case 86: // c.bnez
+		return true
+	case 89: // c.jr
+		return true
+	case 92: // c.jalr
+		return true
+	}
+	return false
+}
+
+// pairsRiscv32 are the opcodes of two rows in a row that the loop executes at once.
+var pairsRiscv32 = map[[2]uint16]uint16{
+	{4, 4}:   126, // addi, addi
+	{4, 26}:  127, // addi, bne
+	{74, 26}: 128, // c.addi, bne
+	{74, 74}: 129, // c.addi, c.addi
+	{74, 88}: 130, // c.addi, c.bnez
+	{10, 13}: 131, // slli, add
+	{10, 11}: 132, // slli, srli
+	{89, 79}: 133, // c.slli, c.srli
+	{89, 95}: 134, // c.slli, c.add
+	{95, 71}: 135, // c.add, c.lw
+	{71, 71}: 136, // c.lw, c.lw
+	{72, 72}: 137, // c.sw, c.sw
+	{92, 92}: 138, // c.mv, c.mv
+	{92, 95}: 139, // c.mv, c.add
+	{95, 95}: 140, // c.add, c.add
+	{90, 90}: 141, // c.lwsp, c.lwsp
+	{96, 96}: 142, // c.swsp, c.swsp
+	{45, 45}: 143, // lw, lw
+	{50, 50}: 144, // sw, sw
+	{13, 45}: 145, // add, lw
+	{18, 18}: 146, // xor, xor
+	{83, 83}: 147, // c.xor, c.xor
+	{79, 84}: 148, // c.srli, c.or
+	{89, 84}: 149, // c.slli, c.or
+	{46, 26}: 150, // lbu, bne
+	{46, 74}: 151, // lbu, c.addi
+	{48, 4}:  152, // sb, addi
+	{74, 46}: 153, // c.addi, lbu
+	{95, 50}: 154, // c.add, sw
+	{22, 18}: 155, // and, xor
+	{85, 83}: 156, // c.and, c.xor
+	{81, 88}: 157, // c.andi, c.bnez
+	{81, 87}: 158, // c.andi, c.beqz
+	{17, 13}: 159, // sltu, add
+	{17, 95}: 160, // sltu, c.add
+	{13, 17}: 161, // add, sltu
+	{95, 17}: 162, // c.add, sltu
+	{51, 54}: 163, // mul, mulhu
+	{74, 27}: 164, // c.addi, blt
+	{74, 29}: 165, // c.addi, bltu
+	{74, 30}: 166, // c.addi, bgeu
+	{74, 28}: 167, // c.addi, bge
+	{76, 92}: 168, // c.li, c.mv
+	{92, 76}: 169, // c.mv, c.li
+	{71, 74}: 170, // c.lw, c.addi
+	{72, 74}: 171, // c.sw, c.addi
 }

@@ -1766,6 +1766,1478 @@ pages:
 			case 166: // bseti rd, rs1, shamt
 				cells[in.B] = (cells[in.A] | in.Imm)
 				pc = (pc + 4)
+			case 167: // addi, addi
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] + in.Imm)
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.B] = (cells[in.A] + in.Imm)
+				pc = (pc + 4)
+			case 168: // addi, bne
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] + in.Imm)
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				t13 := (pc + 4)
+				if cells[in.A] != cells[in.B] {
+					t13 = in.Imm
+				}
+				pc = t13
+			case 169: // c.addi, bne
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] + in.Imm)
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				t13 := (pc + 4)
+				if cells[in.A] != cells[in.B] {
+					t13 = in.Imm
+				}
+				pc = t13
+			case 170: // c.addi, c.addi
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] + in.Imm)
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = (cells[in.A] + in.Imm)
+				pc = (pc + 2)
+			case 171: // c.addi, c.bnez
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] + in.Imm)
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				t12 := (pc + 2)
+				if cells[in.A] != 0 {
+					t12 = in.Imm
+				}
+				pc = t12
+			case 172: // slli, add
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] << (in.Imm & 63))
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.C] = (cells[in.A] + cells[in.B])
+				pc = (pc + 4)
+			case 173: // slli, srli
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] << (in.Imm & 63))
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.B] = (cells[in.A] >> (in.Imm & 63))
+				pc = (pc + 4)
+			case 174: // c.slli, c.srli
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] << (in.Imm & 63))
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = (cells[in.A] >> (in.Imm & 63))
+				pc = (pc + 2)
+			case 175: // c.slli, c.add
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] << (in.Imm & 63))
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] + cells[in.B])
+				pc = (pc + 2)
+			case 176: // c.add, c.lw
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] + cells[in.B])
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a5 := (cells[in.A] + uint64(in.B))
+				var t5 uint64
+				if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 && a5&0xfff <= 0xffc {
+					t5 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+				} else {
+					n++
+					if a5&0xfff > 0xffc {
+						end = exitSlow
+						break pages
+					}
+					e.miss = a5
+					end = exitRead
+					break pages
+				}
+				cells[in.C] = uint64(int32(t5))
+				pc = (pc + 2)
+			case 177: // c.add, c.ld
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] + cells[in.B])
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a5 := (cells[in.A] + uint64(in.B))
+				var t5 uint64
+				if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 && a5&0xfff <= 0xff8 {
+					t5 = uint64(*(*uint64)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+				} else {
+					n++
+					if a5&0xfff > 0xff8 {
+						end = exitSlow
+						break pages
+					}
+					e.miss = a5
+					end = exitRead
+					break pages
+				}
+				cells[in.C] = t5
+				pc = (pc + 2)
+			case 178: // c.ld, c.ld
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a5 := (cells[in.A] + uint64(in.B))
+					var t5 uint64
+					if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 && a5&0xfff <= 0xff8 {
+						t5 = uint64(*(*uint64)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+					} else {
+						n++
+						if a5&0xfff > 0xff8 {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a5
+						end = exitRead
+						break pages
+					}
+					cells[in.C] = t5
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a5 := (cells[in.A] + uint64(in.B))
+				var t5 uint64
+				if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 && a5&0xfff <= 0xff8 {
+					t5 = uint64(*(*uint64)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+				} else {
+					n++
+					if a5&0xfff > 0xff8 {
+						end = exitSlow
+						break pages
+					}
+					e.miss = a5
+					end = exitRead
+					break pages
+				}
+				cells[in.C] = t5
+				pc = (pc + 2)
+			case 179: // c.lw, c.lw
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a5 := (cells[in.A] + uint64(in.B))
+					var t5 uint64
+					if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 && a5&0xfff <= 0xffc {
+						t5 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+					} else {
+						n++
+						if a5&0xfff > 0xffc {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a5
+						end = exitRead
+						break pages
+					}
+					cells[in.C] = uint64(int32(t5))
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a5 := (cells[in.A] + uint64(in.B))
+				var t5 uint64
+				if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 && a5&0xfff <= 0xffc {
+					t5 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+				} else {
+					n++
+					if a5&0xfff > 0xffc {
+						end = exitSlow
+						break pages
+					}
+					e.miss = a5
+					end = exitRead
+					break pages
+				}
+				cells[in.C] = uint64(int32(t5))
+				pc = (pc + 2)
+			case 180: // c.sd, c.sd
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := (cells[in.A] + uint64(in.B)), uint64(cells[in.C])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xff8 {
+							*(*uint64)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint64(v)
+						} else {
+							n++
+							if a&0xfff > 0xff8 {
+								end = exitSlow
+								break pages
+							}
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+7^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				{
+					a, v := (cells[in.A] + uint64(in.B)), uint64(cells[in.C])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xff8 {
+						*(*uint64)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint64(v)
+					} else {
+						n++
+						if a&0xfff > 0xff8 {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+7^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				pc = (pc + 2)
+			case 181: // c.sw, c.sw
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := (cells[in.A] + uint64(in.B)), uint64(cells[in.C])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xffc {
+							*(*uint32)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint32(v)
+						} else {
+							n++
+							if a&0xfff > 0xffc {
+								end = exitSlow
+								break pages
+							}
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+3^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				{
+					a, v := (cells[in.A] + uint64(in.B)), uint64(cells[in.C])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xffc {
+						*(*uint32)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint32(v)
+					} else {
+						n++
+						if a&0xfff > 0xffc {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+3^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				pc = (pc + 2)
+			case 182: // c.mv, c.mv
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = cells[in.A]
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = cells[in.A]
+				pc = (pc + 2)
+			case 183: // c.mv, c.add
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = cells[in.A]
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] + cells[in.B])
+				pc = (pc + 2)
+			case 184: // c.add, c.add
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] + cells[in.B])
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] + cells[in.B])
+				pc = (pc + 2)
+			case 185: // c.ldsp, c.ldsp
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a5 := (cells[2] + in.Imm)
+					var t5 uint64
+					if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 && a5&0xfff <= 0xff8 {
+						t5 = uint64(*(*uint64)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+					} else {
+						n++
+						if a5&0xfff > 0xff8 {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a5
+						end = exitRead
+						break pages
+					}
+					cells[in.A] = t5
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a5 := (cells[2] + in.Imm)
+				var t5 uint64
+				if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 && a5&0xfff <= 0xff8 {
+					t5 = uint64(*(*uint64)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+				} else {
+					n++
+					if a5&0xfff > 0xff8 {
+						end = exitSlow
+						break pages
+					}
+					e.miss = a5
+					end = exitRead
+					break pages
+				}
+				cells[in.A] = t5
+				pc = (pc + 2)
+			case 186: // c.sdsp, c.sdsp
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := (cells[2] + in.Imm), uint64(cells[in.A])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xff8 {
+							*(*uint64)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint64(v)
+						} else {
+							n++
+							if a&0xfff > 0xff8 {
+								end = exitSlow
+								break pages
+							}
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+7^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				{
+					a, v := (cells[2] + in.Imm), uint64(cells[in.A])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xff8 {
+						*(*uint64)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint64(v)
+					} else {
+						n++
+						if a&0xfff > 0xff8 {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+7^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				pc = (pc + 2)
+			case 187: // c.lwsp, c.lwsp
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a5 := (cells[2] + uint64(in.A))
+					var t5 uint64
+					if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 && a5&0xfff <= 0xffc {
+						t5 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+					} else {
+						n++
+						if a5&0xfff > 0xffc {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a5
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = uint64(int32(t5))
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a5 := (cells[2] + uint64(in.A))
+				var t5 uint64
+				if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 && a5&0xfff <= 0xffc {
+					t5 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+				} else {
+					n++
+					if a5&0xfff > 0xffc {
+						end = exitSlow
+						break pages
+					}
+					e.miss = a5
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = uint64(int32(t5))
+				pc = (pc + 2)
+			case 188: // c.swsp, c.swsp
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := (cells[2] + uint64(in.A)), uint64(cells[in.B])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xffc {
+							*(*uint32)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint32(v)
+						} else {
+							n++
+							if a&0xfff > 0xffc {
+								end = exitSlow
+								break pages
+							}
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+3^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				{
+					a, v := (cells[2] + uint64(in.A)), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xffc {
+						*(*uint32)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint32(v)
+					} else {
+						n++
+						if a&0xfff > 0xffc {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+3^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				pc = (pc + 2)
+			case 189: // lw, lw
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a5 := (cells[in.A] + in.Imm)
+					var t5 uint64
+					if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 && a5&0xfff <= 0xffc {
+						t5 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+					} else {
+						n++
+						if a5&0xfff > 0xffc {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a5
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = uint64(int32(t5))
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				a5 := (cells[in.A] + in.Imm)
+				var t5 uint64
+				if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 && a5&0xfff <= 0xffc {
+					t5 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+				} else {
+					n++
+					if a5&0xfff > 0xffc {
+						end = exitSlow
+						break pages
+					}
+					e.miss = a5
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = uint64(int32(t5))
+				pc = (pc + 4)
+			case 190: // ld, ld
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a5 := (cells[in.A] + in.Imm)
+					var t5 uint64
+					if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 && a5&0xfff <= 0xff8 {
+						t5 = uint64(*(*uint64)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+					} else {
+						n++
+						if a5&0xfff > 0xff8 {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a5
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = t5
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				a5 := (cells[in.A] + in.Imm)
+				var t5 uint64
+				if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 && a5&0xfff <= 0xff8 {
+					t5 = uint64(*(*uint64)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+				} else {
+					n++
+					if a5&0xfff > 0xff8 {
+						end = exitSlow
+						break pages
+					}
+					e.miss = a5
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = t5
+				pc = (pc + 4)
+			case 191: // sw, sw
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := (cells[in.A] + in.Imm), uint64(cells[in.B])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xffc {
+							*(*uint32)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint32(v)
+						} else {
+							n++
+							if a&0xfff > 0xffc {
+								end = exitSlow
+								break pages
+							}
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+3^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				{
+					a, v := (cells[in.A] + in.Imm), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xffc {
+						*(*uint32)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint32(v)
+					} else {
+						n++
+						if a&0xfff > 0xffc {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+3^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				pc = (pc + 4)
+			case 192: // sd, sd
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := (cells[in.A] + in.Imm), uint64(cells[in.B])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xff8 {
+							*(*uint64)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint64(v)
+						} else {
+							n++
+							if a&0xfff > 0xff8 {
+								end = exitSlow
+								break pages
+							}
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+7^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				{
+					a, v := (cells[in.A] + in.Imm), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xff8 {
+						*(*uint64)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint64(v)
+					} else {
+						n++
+						if a&0xfff > 0xff8 {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+7^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				pc = (pc + 4)
+			case 193: // add, lw
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] + cells[in.B])
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				a5 := (cells[in.A] + in.Imm)
+				var t5 uint64
+				if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 && a5&0xfff <= 0xffc {
+					t5 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+				} else {
+					n++
+					if a5&0xfff > 0xffc {
+						end = exitSlow
+						break pages
+					}
+					e.miss = a5
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = uint64(int32(t5))
+				pc = (pc + 4)
+			case 194: // add, ld
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] + cells[in.B])
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				a5 := (cells[in.A] + in.Imm)
+				var t5 uint64
+				if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 && a5&0xfff <= 0xff8 {
+					t5 = uint64(*(*uint64)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+				} else {
+					n++
+					if a5&0xfff > 0xff8 {
+						end = exitSlow
+						break pages
+					}
+					e.miss = a5
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = t5
+				pc = (pc + 4)
+			case 195: // xor, xor
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] ^ cells[in.B])
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.C] = (cells[in.A] ^ cells[in.B])
+				pc = (pc + 4)
+			case 196: // c.xor, c.xor
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] ^ cells[in.B])
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] ^ cells[in.B])
+				pc = (pc + 2)
+			case 197: // srliw, slliw
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32(((cells[in.A] & 0xffffffff) >> (in.Imm & 63))))
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.B] = uint64(int32((cells[in.A] << (in.Imm & 63))))
+				pc = (pc + 4)
+			case 198: // srliw, or
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32(((cells[in.A] & 0xffffffff) >> (in.Imm & 63))))
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.C] = (cells[in.A] | cells[in.B])
+				pc = (pc + 4)
+			case 199: // slliw, or
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] << (in.Imm & 63))))
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.C] = (cells[in.A] | cells[in.B])
+				pc = (pc + 4)
+			case 200: // c.srli, c.or
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] >> (in.Imm & 63))
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] | cells[in.B])
+				pc = (pc + 2)
+			case 201: // c.slli, c.or
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] << (in.Imm & 63))
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] | cells[in.B])
+				pc = (pc + 2)
+			case 202: // c.addw, c.addw
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				pc = (pc + 2)
+			case 203: // addw, addw
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.C] = uint64(int32((cells[in.A] + cells[in.B])))
+				pc = (pc + 4)
+			case 204: // c.addi16sp, c.sdsp
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[2] = (cells[2] + in.Imm)
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				{
+					a, v := (cells[2] + in.Imm), uint64(cells[in.A])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xff8 {
+						*(*uint64)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint64(v)
+					} else {
+						n++
+						if a&0xfff > 0xff8 {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+7^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				pc = (pc + 2)
+			case 205: // lbu, bne
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a5 := (cells[in.A] + in.Imm)
+					var t5 uint64
+					if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 {
+						t5 = uint64(*(*uint8)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+					} else {
+						n++
+						e.miss = a5
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = t5
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				t13 := (pc + 4)
+				if cells[in.A] != cells[in.B] {
+					t13 = in.Imm
+				}
+				pc = t13
+			case 206: // lbu, c.addi
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a5 := (cells[in.A] + in.Imm)
+					var t5 uint64
+					if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 {
+						t5 = uint64(*(*uint8)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+					} else {
+						n++
+						e.miss = a5
+						end = exitRead
+						break pages
+					}
+					cells[in.B] = t5
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.B] = (cells[in.A] + in.Imm)
+				pc = (pc + 2)
+			case 207: // sb, addi
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := (cells[in.A] + in.Imm), uint64(cells[in.B])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 {
+							*(*uint8)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint8(v)
+						} else {
+							n++
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if (a^cells[ir.ReservationAddress])>>3 == 0 && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.B] = (cells[in.A] + in.Imm)
+				pc = (pc + 4)
+			case 208: // c.addi, lbu
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] + in.Imm)
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				a5 := (cells[in.A] + in.Imm)
+				var t5 uint64
+				if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 {
+					t5 = uint64(*(*uint8)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+				} else {
+					n++
+					e.miss = a5
+					end = exitRead
+					break pages
+				}
+				cells[in.B] = t5
+				pc = (pc + 4)
+			case 209: // c.add, sw
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] + cells[in.B])
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				{
+					a, v := (cells[in.A] + in.Imm), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xffc {
+						*(*uint32)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint32(v)
+					} else {
+						n++
+						if a&0xfff > 0xffc {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+3^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				pc = (pc + 4)
+			case 210: // c.add, sd
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] + cells[in.B])
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				{
+					a, v := (cells[in.A] + in.Imm), uint64(cells[in.B])
+					if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xff8 {
+						*(*uint64)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint64(v)
+					} else {
+						n++
+						if a&0xfff > 0xff8 {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a
+						end = exitWrite
+						break pages
+					}
+					if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+7^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+						cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+					}
+				}
+				pc = (pc + 4)
+			case 211: // and, xor
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] & cells[in.B])
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.C] = (cells[in.A] ^ cells[in.B])
+				pc = (pc + 4)
+			case 212: // c.and, c.xor
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] & cells[in.B])
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = (cells[in.A] ^ cells[in.B])
+				pc = (pc + 2)
+			case 213: // c.andi, c.bnez
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] & in.Imm)
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				t12 := (pc + 2)
+				if cells[in.A] != 0 {
+					t12 = in.Imm
+				}
+				pc = t12
+			case 214: // c.andi, c.beqz
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] & in.Imm)
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				t10 := (pc + 2)
+				if cells[in.A] == 0 {
+					t10 = in.Imm
+				}
+				pc = t10
+			case 215: // addiw, bne
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				t13 := (pc + 4)
+				if cells[in.A] != cells[in.B] {
+					t13 = in.Imm
+				}
+				pc = t13
+			case 216: // c.addiw, bne
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = uint64(int32((cells[in.A] + in.Imm)))
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				t13 := (pc + 4)
+				if cells[in.A] != cells[in.B] {
+					t13 = in.Imm
+				}
+				pc = t13
+			case 217: // sltu, add
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.C] = (cells[in.A] + cells[in.B])
+				pc = (pc + 4)
+			case 218: // sltu, c.add
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.C] = (cells[in.A] + cells[in.B])
+				pc = (pc + 2)
+			case 219: // add, sltu
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] + cells[in.B])
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+				pc = (pc + 4)
+			case 220: // c.add, sltu
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] + cells[in.B])
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.C] = words.Truth(cells[in.A] < cells[in.B])
+				pc = (pc + 4)
+			case 221: // mul, mulhu
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.C] = (cells[in.A] * cells[in.B])
+					pc = (pc + 4)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 32))
+				t5, _ := bits.Mul64(cells[in.A], cells[in.B])
+				cells[in.C] = t5
+				pc = (pc + 4)
+			case 222: // c.addi, blt
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] + in.Imm)
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				t11 := (pc + 4)
+				if int64(cells[in.A]) < int64(cells[in.B]) {
+					t11 = in.Imm
+				}
+				pc = t11
+			case 223: // c.addi, bltu
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] + in.Imm)
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				t11 := (pc + 4)
+				if cells[in.A] < cells[in.B] {
+					t11 = in.Imm
+				}
+				pc = t11
+			case 224: // c.addi, bgeu
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] + in.Imm)
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				t13 := (pc + 4)
+				if cells[in.A] >= cells[in.B] {
+					t13 = in.Imm
+				}
+				pc = t13
+			case 225: // c.addi, bge
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = (cells[in.A] + in.Imm)
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				t13 := (pc + 4)
+				if int64(cells[in.A]) >= int64(cells[in.B]) {
+					t13 = in.Imm
+				}
+				pc = t13
+			case 226: // c.li, c.mv
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.A] = in.Imm
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = cells[in.A]
+				pc = (pc + 2)
+			case 227: // c.mv, c.li
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					cells[in.B] = cells[in.A]
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.A] = in.Imm
+				pc = (pc + 2)
+			case 228: // c.lw, c.addi
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					a5 := (cells[in.A] + uint64(in.B))
+					var t5 uint64
+					if entry := &reads[a5>>12%machine.CacheSize]; entry.Tag == a5>>12 && a5&0xfff <= 0xffc {
+						t5 = uint64(*(*uint32)(unsafe.Pointer(&entry.Data[a5&0xfff])))
+					} else {
+						n++
+						if a5&0xfff > 0xffc {
+							end = exitSlow
+							break pages
+						}
+						e.miss = a5
+						end = exitRead
+						break pages
+					}
+					cells[in.C] = uint64(int32(t5))
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = (cells[in.A] + in.Imm)
+				pc = (pc + 2)
+			case 229: // c.sw, c.addi
+				if n == 0 {
+					n++
+					end = exitSlow
+					break pages
+				}
+				{
+					{
+						a, v := (cells[in.A] + uint64(in.B)), uint64(cells[in.C])
+						if entry := &writes[a>>12%machine.CacheSize]; entry.Tag == a>>12 && a&0xfff <= 0xffc {
+							*(*uint32)(unsafe.Pointer(&entry.Data[a&0xfff])) = uint32(v)
+						} else {
+							n++
+							if a&0xfff > 0xffc {
+								end = exitSlow
+								break pages
+							}
+							e.miss = a
+							end = exitWrite
+							break pages
+						}
+						if ((a^cells[ir.ReservationAddress])>>3 == 0 || (a+3^cells[ir.ReservationAddress])>>3 == 0) && cells[ir.ReservationStatus] != 0 {
+							cells[ir.ReservationStatus], cells[ir.ReservationAddress], cells[ir.ReservationOwner] = 0, 0, 0
+						}
+					}
+					pc = (pc + 2)
+				}
+				n--
+				in = (*Insn)(unsafe.Add(unsafe.Pointer(in), 16))
+				cells[in.B] = (cells[in.A] + in.Imm)
+				pc = (pc + 2)
 			}
 		}
 	}
@@ -3188,4 +4660,104 @@ func prepareRiscv64(r int, w uint32, pc uint64) (in Insn) {
 		in.Imm = (uint64(1) << (((uint64(w >> 20 & 0x3f)) & 0x3f) & 63))
 	}
 	return in
+}
+
+// jumpsRiscv64 tells whether row r writes pc.
+func jumpsRiscv64(r int) bool {
+	switch r {
+	case 30: // jal
+		return true
+	case 31: // jalr
+		return true
+	case 32: // beq
+		return true
+	case 33: // bne
+		return true
+	case 34: // blt
+		return true
+	case 35: // bge
+		return true
+	case 36: // bltu
+		return true
+	case 37: // bgeu
+		return true
+	case 112: // c.j
+		return true
+	case 113: // c.beqz
+		return true
+	case 114: // c.bnez
+		return true
+	case 118: // c.jr
+		return true
+	case 121: // c.jalr
+		return true
+	}
+	return false
+}
+
+// pairsRiscv64 are the opcodes of two rows in a row that the loop executes at once.
+var pairsRiscv64 = map[[2]uint16]uint16{
+	{4, 4}:     167, // addi, addi
+	{4, 35}:    168, // addi, bne
+	{100, 35}:  169, // c.addi, bne
+	{100, 100}: 170, // c.addi, c.addi
+	{100, 116}: 171, // c.addi, c.bnez
+	{10, 13}:   172, // slli, add
+	{10, 11}:   173, // slli, srli
+	{117, 105}: 174, // c.slli, c.srli
+	{117, 124}: 175, // c.slli, c.add
+	{124, 95}:  176, // c.add, c.lw
+	{124, 96}:  177, // c.add, c.ld
+	{96, 96}:   178, // c.ld, c.ld
+	{95, 95}:   179, // c.lw, c.lw
+	{98, 98}:   180, // c.sd, c.sd
+	{97, 97}:   181, // c.sw, c.sw
+	{121, 121}: 182, // c.mv, c.mv
+	{121, 124}: 183, // c.mv, c.add
+	{124, 124}: 184, // c.add, c.add
+	{119, 119}: 185, // c.ldsp, c.ldsp
+	{126, 126}: 186, // c.sdsp, c.sdsp
+	{118, 118}: 187, // c.lwsp, c.lwsp
+	{125, 125}: 188, // c.swsp, c.swsp
+	{50, 50}:   189, // lw, lw
+	{54, 54}:   190, // ld, ld
+	{57, 57}:   191, // sw, sw
+	{58, 58}:   192, // sd, sd
+	{13, 50}:   193, // add, lw
+	{13, 54}:   194, // add, ld
+	{18, 18}:   195, // xor, xor
+	{109, 109}: 196, // c.xor, c.xor
+	{25, 24}:   197, // srliw, slliw
+	{25, 21}:   198, // srliw, or
+	{24, 21}:   199, // slliw, or
+	{105, 110}: 200, // c.srli, c.or
+	{117, 110}: 201, // c.slli, c.or
+	{113, 113}: 202, // c.addw, c.addw
+	{27, 27}:   203, // addw, addw
+	{103, 126}: 204, // c.addi16sp, c.sdsp
+	{51, 35}:   205, // lbu, bne
+	{51, 100}:  206, // lbu, c.addi
+	{55, 4}:    207, // sb, addi
+	{100, 51}:  208, // c.addi, lbu
+	{124, 57}:  209, // c.add, sw
+	{124, 58}:  210, // c.add, sd
+	{22, 18}:   211, // and, xor
+	{111, 109}: 212, // c.and, c.xor
+	{107, 116}: 213, // c.andi, c.bnez
+	{107, 115}: 214, // c.andi, c.beqz
+	{23, 35}:   215, // addiw, bne
+	{101, 35}:  216, // c.addiw, bne
+	{17, 13}:   217, // sltu, add
+	{17, 124}:  218, // sltu, c.add
+	{13, 17}:   219, // add, sltu
+	{124, 17}:  220, // c.add, sltu
+	{59, 62}:   221, // mul, mulhu
+	{100, 36}:  222, // c.addi, blt
+	{100, 38}:  223, // c.addi, bltu
+	{100, 39}:  224, // c.addi, bgeu
+	{100, 37}:  225, // c.addi, bge
+	{102, 121}: 226, // c.li, c.mv
+	{121, 102}: 227, // c.mv, c.li
+	{95, 100}:  228, // c.lw, c.addi
+	{97, 100}:  229, // c.sw, c.addi
 }

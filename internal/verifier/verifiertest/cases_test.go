@@ -1,6 +1,7 @@
 package verifiertest
 
 import (
+	"fmt"
 	"hash/fnv"
 	"math/rand/v2"
 
@@ -162,6 +163,23 @@ func (b *builder) instruction(row int) {
 	b.reservation()
 }
 
+// conditional is a case of a row that succeeds, or would if one thing were not otherwise.
+func (b *builder) conditional(row int) {
+	b.pool = []uint64{b.place() &^ 7}
+	b.instruction(row)
+	for r := 1; r < 32; r++ {
+		b.m.Cells[r] = b.w.register(b.pool[0] - b.imm)
+	}
+	cells := &b.m.Cells
+	cells[ir.ReservationStatus] = 1 + b.Uint64N(2)
+	cells[ir.ReservationAddress] = b.pool[0]
+	cells[ir.ReservationOwner] = cells[ir.ThreadID]
+	if b.one(2) {
+		wrong := []ir.Cell{ir.ReservationStatus, ir.ReservationAddress, ir.ReservationOwner}[b.IntN(3)]
+		cells[wrong] ^= 1 << b.IntN(2)
+	}
+}
+
 // encode keeps the instruction for pc.
 func (b *builder) encode(word uint32, size uint64) {
 	b.code = nil
@@ -253,8 +271,14 @@ func (b *builder) halted() {
 func plans(w *world) []plan {
 	var list []plan
 	for r, row := range w.isa.Rows {
-		if r != w.call {
-			list = append(list, plan{row.Name, func(b *builder) { b.instruction(r) }})
+		if r == w.call {
+			continue
+		}
+		list = append(list, plan{row.Name, func(b *builder) { b.instruction(r) }})
+		if newAbility(w.rows[r].Body).choose { // a conditional store has many reasons to fail
+			for n := range 4 {
+				list = append(list, plan{fmt.Sprintf("%s, turn %d", row.Name, n), func(b *builder) { b.conditional(r) }})
+			}
 		}
 	}
 	list = append(list, syscallPlans(w)...)

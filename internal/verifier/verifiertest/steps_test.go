@@ -168,7 +168,7 @@ func TestSteps(t *testing.T) {
 		}
 		wait.Wait()
 		t.Logf("%d plans, %d cases, %d of them without the contract", len(w.plans), n, seen.skipped)
-		if n >= 30*len(w.plans) {
+		if n >= 25*len(w.plans) {
 			seen.check(t, w)
 		}
 	})

@@ -156,7 +156,7 @@ func table(pkg, declaration string, isas []*isa.ISA, functions ...string) ([]byt
 
 // Loops gives the Go file with the table of all loops.
 func Loops(isas []*isa.ISA) ([]byte, error) {
-	return table("interp", "var loops = map[string]loop", isas, "exec", "step", "prepare")
+	return table("interp", "var loops = map[string]loop", isas, "exec", "step", "prepare", "jumps", "pairs")
 }
 
 // Kernels gives the Go file with the table of a kernel's functions for all instruction sets.
@@ -210,15 +210,25 @@ func (x *exec) loop(all []operands) {
 	w("switch in.Op {")
 	w("case opUndecoded: n++; end = exitDecode; break pages")
 	w("case opUnknown: n++; end = exitSlow; break pages")
-	x.rows(all, func(r int, f *ir.Func, p *printer) {
-		if readsClock(f) { // the loop keeps no count of steps while it runs
-			p.line("n++; end = exitSlow; break pages")
-			return
+	for r := range x.i.Rows {
+		w("case %d: // %s %s", r+FirstRow, x.i.Rows[r].Name, x.i.Rows[r].Asm)
+		x.fast(r, &all[r])
+	}
+	for n, pair := range x.pairs() {
+		first := &x.i.Patterns()[pair[0]]
+		w("case %d: // %s, %s", FirstRow+len(x.i.Rows)+n, x.i.Rows[pair[0]].Name, x.i.Rows[pair[1]].Name)
+		condition := "n == 0"
+		if x.delay {
+			condition += " || npc != " + x.after("pc")
 		}
-		p.load, p.store = loadFast, storeFast
-		p.trap = func(ir.TrapKind) string { return "n++; end = exitSlow; break pages" }
-		p.statements(f.Body)
-	}, x.local())
+		w("if %s { n++; end = exitSlow; break pages }", condition)
+		w("{")
+		x.fast(pair[0], &all[pair[0]])
+		w("}")
+		w("n--")
+		w("in = (*Insn)(unsafe.Add(unsafe.Pointer(in), %d))", 16*first.Size/x.i.Align)
+		x.fast(pair[1], &all[pair[1]])
+	}
 	w("}")
 	w("}")
 	w("}")
@@ -228,6 +238,26 @@ func (x *exec) loop(all []operands) {
 	}
 	w("return n, end")
 	w("}")
+}
+
+// after is the text of the pc that follows.
+func (x *exec) after(pc string) string {
+	if x.i.Bits == 32 {
+		return "uint64(uint32(" + pc + " + 4))"
+	}
+	return pc + " + 4"
+}
+
+// fast prints what a row does in the loop.
+func (x *exec) fast(r int, o *operands) {
+	f, p := x.meaning(r, o, x.local())
+	if readsClock(f) { // the loop keeps no count of steps while it runs
+		p.line("n++; end = exitSlow; break pages")
+		return
+	}
+	p.load, p.store = loadFast, storeFast
+	p.trap = func(ir.TrapKind) string { return "n++; end = exitSlow; break pages" }
+	p.statements(f.Body)
 }
 
 // local are the cells that the loop keeps in variables.
@@ -246,29 +276,29 @@ func (x *exec) step(all []operands) {
 	w("cells := &m.Cells")
 	w("switch in.Op {")
 	w("case opUnknown: return ir.Unknown, true")
-	x.rows(all, func(_ int, f *ir.Func, p *printer) {
+	for r := range x.i.Rows {
+		f, p := x.meaning(r, &all[r], nil)
+		w("case %d: // %s %s", r+FirstRow, x.i.Rows[r].Name, x.i.Rows[r].Asm)
 		p.load, p.store = loadSlow, storeSlow
 		p.trap = func(k ir.TrapKind) string { return "return ir." + trapName(k) + ", true" }
 		p.statements(f.Body)
-	}, nil)
+	}
 	w("}")
 	w("return 0, false")
 	w("}")
 }
 
-// rows prints a case for each row. Where a row's fields are is decided when it is printed first.
-func (x *exec) rows(all []operands, body func(r int, f *ir.Func, p *printer), local map[ir.Cell]string) {
-	for r := range x.i.Rows {
-		o, f := &all[r], x.i.Symbolic(r)
-		o.row, o.pat = &x.i.Rows[r], &x.i.Patterns()[r]
-		if o.wide = o.largest(f); o.wide != nil {
-			release(o.wide)
-		}
-		p := &printer{out: &x.out, inlined: ir.Inline(f)}
-		x.hooks(p, o, local)
-		p.line("case %d: // %s %s", r+FirstRow, o.row.Name, o.row.Asm)
-		body(r, f, p)
+// meaning gives a row's meaning and a printer for it. Where a row's fields are is decided when it is printed
+// first.
+func (x *exec) meaning(r int, o *operands, local map[ir.Cell]string) (*ir.Func, *printer) {
+	f := x.i.Symbolic(r)
+	o.row, o.pat = &x.i.Rows[r], &x.i.Patterns()[r]
+	if o.wide = o.largest(f); o.wide != nil {
+		release(o.wide)
 	}
+	p := &printer{out: &x.out, inlined: ir.Inline(f)}
+	x.hooks(p, o, local)
+	return f, p
 }
 
 // FirstRow is the opcode of row 0 in decoded instructions; those below it have a meaning of their own.
@@ -444,6 +474,24 @@ func (x *exec) prepare(all []operands) {
 	}
 	w("}")
 	w("return in")
+	w("}")
+	w("// jumps%s tells whether row r writes pc.", x.title)
+	w("func jumps%s(r int) bool {", x.title)
+	w("switch r {")
+	for r := range all {
+		if x.i.Jumps(r) {
+			w("case %d: // %s", r, all[r].row.Name)
+			w("return true")
+		}
+	}
+	w("}")
+	w("return false")
+	w("}")
+	w("// pairs%s are the opcodes of two rows in a row that the loop executes at once.", x.title)
+	w("var pairs%s = map[[2]uint16]uint16{", x.title)
+	for n, pair := range x.pairs() {
+		w("{%d, %d}: %d, // %s, %s", pair[0]+FirstRow, pair[1]+FirstRow, FirstRow+len(x.i.Rows)+n, x.i.Rows[pair[0]].Name, x.i.Rows[pair[1]].Name)
+	}
 	w("}")
 }
 
