@@ -59,7 +59,7 @@ func (h *testHost) Preimage(key [32]byte) ([]byte, error) {
 	if data, ok := h.preimages[key]; ok {
 		return data, nil
 	}
-	return nil, errors.New("not there")
+	return nil, fmt.Errorf("pre-image %x is not there", key)
 }
 
 func (h *testHost) Hint(p []byte) error          { h.hints = append(h.hints, string(p)); return nil }

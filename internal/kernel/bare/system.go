@@ -2,7 +2,6 @@ package bare
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 
 	"github.com/flexemu/flexemu/internal/ir"
@@ -19,7 +18,7 @@ type Engine interface {
 
 // A Host is the world outside of the machine.
 type Host interface {
-	// Preimage gives the data of a key, checked against it.
+	// Preimage gives the data of a key, checked against it. Its errors name the key.
 	Preimage(key [32]byte) ([]byte, error)
 	// Hint passes a whole hint on.
 	Hint(hint []byte) error
@@ -74,7 +73,7 @@ func (s *System) Step() (err error) {
 	if m.Cells[ir.Exited] != 0 {
 		return nil
 	}
-	cells, hint := m.Cells, len(m.Hint)
+	cells, hint := m.Cells, m.Hint
 	defer func() {
 		if r := recover(); r != nil {
 			failed, ok := r.(hostError)
@@ -82,7 +81,7 @@ func (s *System) Step() (err error) {
 				panic(r)
 			}
 			// The host is asked before anything but cells has changed.
-			m.Cells, m.Hint = cells, m.Hint[:min(hint, len(m.Hint))]
+			m.Cells, m.Hint = cells, hint
 			err = fmt.Errorf("step %d: %w", cells[ir.Step], failed.err)
 		}
 	}()
@@ -128,7 +127,7 @@ func (s *System) oracleWord(offset uint64) uint64 {
 	if s.value == nil || s.key != m.Key {
 		data, err := s.Host.Preimage(m.Key)
 		if err != nil {
-			panic(hostError{fmt.Errorf("pre-image %x: %w", m.Key, err)})
+			panic(hostError{err})
 		}
 		s.value = append(binary.BigEndian.AppendUint64(nil, uint64(len(data))), data...)
 		s.key = m.Key
@@ -145,33 +144,43 @@ func (s *System) oracleWord(offset uint64) uint64 {
 
 func (s *System) oracleCount() uint64 { return s.count }
 
-// maxShown bounds what the host is shown of one write: a guest may claim to write 2^63 bytes.
+// maxShown bounds what the host is shown of one write, and what a guest may leave of an unfinished hint: it may
+// claim to write 2^63 bytes. Neither is part of the state, so the machine goes on all the same.
 const maxShown = 64 << 20
 
+// chunk is how many bytes of a write are read at a time.
+const chunk = 64 << 10
+
 func (s *System) hostWrite(fd, addr, count uint64) {
-	m := s.Machine
 	count = min(count, maxShown)
-	data := make([]byte, count)
-	m.Peek(addr, data)
-	if fd != fdHintWrite {
-		if err := s.Host.Output(int(fd), data); err != nil {
+	data := make([]byte, min(count, chunk))
+	for done := uint64(0); done < count; done += uint64(len(data)) {
+		data = data[:min(count-done, chunk)]
+		s.Machine.Peek(addr+done, data)
+		if fd == fdHintWrite {
+			s.hint(data)
+		} else if err := s.Host.Output(int(fd), data); err != nil {
 			panic(hostError{fmt.Errorf("output: %w", err)})
 		}
-		return
 	}
-	if len(m.Hint)+len(data) > maxShown {
-		panic(hostError{errors.New("a hint of more than 64 MiB")})
-	}
+}
+
+// hint collects bytes until they are a whole hint: 4 bytes of length, big-endian, and as many bytes.
+func (s *System) hint(data []byte) {
+	m := s.Machine
 	m.Hint = append(m.Hint, data...)
 	for len(m.Hint) >= 4 {
-		n := uint64(binary.BigEndian.Uint32(m.Hint))
-		if uint64(len(m.Hint)) < 4+n {
-			return
+		end := 4 + uint64(binary.BigEndian.Uint32(m.Hint))
+		if uint64(len(m.Hint)) < end {
+			break
 		}
-		if err := s.Host.Hint(m.Hint[4 : 4+n]); err != nil {
+		if err := s.Host.Hint(m.Hint[4:end]); err != nil {
 			panic(hostError{fmt.Errorf("hint: %w", err)})
 		}
-		m.Hint = m.Hint[4+n:]
+		m.Hint = m.Hint[end:]
+	}
+	if len(m.Hint) > maxShown {
+		m.Hint = nil
 	}
 }
 

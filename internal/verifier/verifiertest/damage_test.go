@@ -202,7 +202,7 @@ func (v *victim) damageThread(t *testing.T) {
 	}
 }
 
-func (v *victim) threadSize() int { return 10 + 8*len(v.isa.Thread) }
+func (v *victim) threadSize() int { return v.before.ThreadSize() }
 func (v *victim) halted() bool    { return v.before.Get(ir.Exited) != 0 }
 
 // proofs are the memory proofs of the witness, those too that the step does not use.
@@ -231,12 +231,7 @@ func (v *victim) damageProofs(t *testing.T) {
 	used := v.used()
 	at := v.threadSize() + 32
 	for n, p := range v.proofs(t) {
-		for k := range p {
-			node := k/merkle.LeafSize == (k+(k/32*7)%32)/32 && k%merkle.LeafSize == k/32*7%32
-			mask := !v.kernel.FixedProofs() && k >= merkle.LeafSize && k < merkle.LeafSize+8
-			if !node && !mask {
-				continue
-			}
+		for _, k := range v.places(p) {
 			what, data := fmt.Sprintf("byte %d of proof %d", k, n), flipped(v.p.ProofData, at+k)
 			if slices.Contains(used, n) {
 				v.refuse(t, what, v.p.StateData, data)
@@ -246,6 +241,22 @@ func (v *victim) damageProofs(t *testing.T) {
 		}
 		at += len(p)
 	}
+}
+
+// places are the offsets of a byte of each node of a proof, and of all bytes of a compact proof's mask.
+func (v *victim) places(p []byte) []int {
+	list := []int{5}
+	at := merkle.LeafSize
+	if !v.kernel.FixedProofs() {
+		for range 8 {
+			list = append(list, at)
+			at++
+		}
+	}
+	for ; at < len(p); at += merkle.LeafSize {
+		list = append(list, at+at/merkle.LeafSize*7%merkle.LeafSize)
+	}
+	return list
 }
 
 // used are the numbers of the memory proofs that the step looks at.
