@@ -122,6 +122,9 @@ func (m *Memory) Watch(page uint64) {
 	m.tree.unready(m.lookup(page))
 }
 
+// Unwatch takes back all that Watch asked for.
+func (m *Memory) Unwatch() { clear(m.watched) }
+
 // Pages returns the number of allocated pages.
 func (m *Memory) Pages() int { return m.tree.pages }
 

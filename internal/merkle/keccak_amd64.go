@@ -17,8 +17,9 @@ var (
 	useAVX2   = keccakf1600.IsEnabledX4()
 )
 
-//lint:ignore U1000 the assembly reads it
 // roundConstants are those of Keccak-f[1600] (FIPS 202, 3.2.5).
+//
+//lint:ignore U1000 the assembly reads it
 var roundConstants = [24]uint64{
 	0x0000000000000001, 0x0000000000008082, 0x800000000000808a, 0x8000000080008000,
 	0x000000000000808b, 0x0000000080000001, 0x8000000080008081, 0x8000000000008009,

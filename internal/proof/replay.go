@@ -173,8 +173,13 @@ func (h witnessHost) Preimage(key [32]byte) ([]byte, error) {
 		hash = merkle.Keccak256(data)
 	case keySHA256:
 		hash = sha256.Sum256(data)
-	default:
+	case keyLocal: // what it is the opener of the task says
+		if len(data) > maxLocal {
+			return nil, fmt.Errorf("oracle-value of key %x has %d bytes of local data, at most %d are provable", key, len(data), maxLocal)
+		}
 		return data, nil
+	default:
+		return nil, fmt.Errorf("a pre-image of key %x cannot be checked", key)
 	}
 	if [31]byte(hash[1:]) != [31]byte(key[1:]) {
 		return nil, fmt.Errorf("oracle-value is not the pre-image of key %x", key)
@@ -182,11 +187,15 @@ func (h witnessHost) Preimage(key [32]byte) ([]byte, error) {
 	return data, nil
 }
 
-// The types of keys that say what their pre-image is. Others cannot be checked by the proof alone.
+// The types of keys whose pre-images can be checked, or need no check.
 const (
+	keyLocal     = 1
 	keyKeccak256 = 2
 	keySHA256    = 4
 )
+
+// maxLocal is how many bytes of local data a contract takes.
+const maxLocal = 32
 
 func (witnessHost) Hint([]byte) error        { return nil }
 func (witnessHost) Output(int, []byte) error { return nil }

@@ -47,6 +47,10 @@ type stepFunc func(m *machine.Machine, in *Insn) (trap ir.TrapKind, trapped bool
 // codeEntries is the size of the direct-mapped cache of code pages, by page number.
 const codeEntries = 256
 
+// maxPages bounds the pages of decoded instructions. They are kept for pages too that nothing was ever written to: on
+// MIPS zeros are instructions, so that a program may run through all of an empty address space.
+const maxPages = 1 << 13
+
 // noBase is the base of no page. A loop compares bases with a pc whose offset in the page is cut out, all but
 // the bits that a misaligned pc has: this bit is never left.
 const noBase = 4
@@ -85,11 +89,18 @@ func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
 		return nil, fmt.Errorf("interp: no loop for %s", i.Name)
 	}
 	e := &Engine{m: m, isa: i, loop: l, pages: map[uint64][]Insn{}, delay: slices.Contains(i.Thread, ir.NextPC)}
+	e.drop()
+	m.Mem.OnWatchedWrite = e.forget
+	return e, nil
+}
+
+// drop forgets all decoded instructions.
+func (e *Engine) drop() {
+	clear(e.pages)
 	for n := range e.code {
 		e.code[n].base = noBase
 	}
-	m.Mem.OnWatchedWrite = e.forget
-	return e, nil
+	e.m.Mem.Unwatch()
 }
 
 // forget drops the decoded instructions of a page that is about to be written.
@@ -103,6 +114,9 @@ func (e *Engine) enter(pc uint64) bool {
 	number := pc / machine.PageSize
 	p, ok := e.pages[number]
 	if !ok {
+		if len(e.pages) == maxPages {
+			e.drop()
+		}
 		p = make([]Insn, machine.PageSize/e.isa.Align)
 		e.pages[number] = p
 	}
@@ -170,6 +184,9 @@ func (e *Engine) decoded(pc uint64, w uint32) Insn {
 // Run executes up to n instructions and gives how many it did. It stops before an instruction that Step has
 // to execute. The machine's step counter does not move. There must be no recorder.
 func (e *Engine) Run(n uint64) uint64 {
+	if !fastHost {
+		return 0
+	}
 	left := n
 	for {
 		var end exit

@@ -2,11 +2,12 @@
 package interp
 
 import (
+	"math/bits"
+	"unsafe"
+
 	"github.com/flexemu/flexemu/internal/ir"
 	"github.com/flexemu/flexemu/internal/ir/words"
 	"github.com/flexemu/flexemu/internal/machine"
-	"math/bits"
-	"unsafe"
 )
 
 // execMips64le runs up to n instructions. See execFunc.

@@ -2,10 +2,11 @@
 package interp
 
 import (
+	"unsafe"
+
 	"github.com/flexemu/flexemu/internal/ir"
 	"github.com/flexemu/flexemu/internal/ir/words"
 	"github.com/flexemu/flexemu/internal/machine"
-	"unsafe"
 )
 
 // execRiscv32 runs up to n instructions. See execFunc.

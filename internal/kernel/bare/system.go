@@ -121,7 +121,6 @@ func (s *System) Run(until uint64) error {
 	return nil
 }
 
-
 func (s *System) oracleWord(offset uint64) uint64 {
 	m := s.Machine
 	if s.value == nil || s.key != m.Key {
@@ -155,8 +154,9 @@ func (s *System) hostWrite(fd, addr, count uint64) {
 	count = min(count, maxShown)
 	data := make([]byte, min(count, chunk))
 	for done := uint64(0); done < count; done += uint64(len(data)) {
-		data = data[:min(count-done, chunk)]
-		s.Machine.Peek(addr+done, data)
+		at := s.Machine.Wrap(addr + done)
+		data = data[:min(count-done, chunk-at%chunk)] // so that no chunk goes past the end of the addresses
+		s.Machine.Peek(at, data)
 		if fd == fdHintWrite {
 			s.hint(data)
 		} else if err := s.Host.Output(int(fd), data); err != nil {
@@ -174,8 +174,10 @@ func (s *System) hint(data []byte) {
 		if uint64(len(m.Hint)) < end {
 			break
 		}
-		if err := s.Host.Hint(m.Hint[4:end]); err != nil {
-			panic(hostError{fmt.Errorf("hint: %w", err)})
+		if end > 4 { // an empty hint says nothing, and a write of zeros is millions of them
+			if err := s.Host.Hint(m.Hint[4:end]); err != nil {
+				panic(hostError{fmt.Errorf("hint: %w", err)})
+			}
 		}
 		m.Hint = m.Hint[end:]
 	}

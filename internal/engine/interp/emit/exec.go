@@ -171,7 +171,7 @@ func Exec(i *isa.ISA) ([]byte, error) {
 	all := make([]operands, len(i.Rows))
 	x.line("%s", Header)
 	x.line("package interp")
-	x.line("import (%q\n%q\n%q\n%q\n%q)", "math/bits", "unsafe", module+"/internal/ir", module+"/internal/ir/words", module+"/internal/machine")
+	x.line("import (\n%q\n%q\n\n%q\n%q\n%q)", "math/bits", "unsafe", module+"/internal/ir", module+"/internal/ir/words", module+"/internal/machine")
 	x.loop(all)
 	x.step(all)
 	x.prepare(all)
