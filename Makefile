@@ -1,7 +1,7 @@
 # `make demo` shows flexEmu at work, `make test` tests it. Both need Go, make and git only; what else is there is used.
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test test-go test-contracts test-cannon tools generate check-generated clean
+.PHONY: help build demo examples bench test test-go test-contracts test-cannon tools generate check-generated clean
 
 GO ?= go
 # Guests are built for machines without floats.
@@ -17,6 +17,13 @@ demo: build ## execute a block of Ethereum transactions, prove steps of it, have
 	$(MIPS64) $(GO) build -o build/evm.mips64 ./examples/evm
 	$(GO) run ./examples/evm/gen -out build/preimages
 	bin/flexemu demo --preimages build/preimages build/evm.mips64
+
+examples: ## the example guests: Go ones for mips64, C ones for every instruction set that there is a compiler for
+	$(MIPS64) $(GO) build -o build/go/ ./examples/go/...
+	$(MAKE) -C examples/c BUILD=$(CURDIR)/build/c
+
+bench: build ## measure speed beside native code, qemu and Cannon, which is downloaded; takes eight minutes
+	$(GO) run ./internal/bench $(BENCH)
 
 test: tools test-go test-contracts ## all tests; installs the compilers and emulators they compare with if it may
 
