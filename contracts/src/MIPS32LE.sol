@@ -446,203 +446,211 @@ contract MIPS32LE is IStep {
                         mstore(NEXT_PC, and(add(t30, 4), 0xffffffff))
                     }
                     case 5 {
-                        let t35 := mload(PREIMAGE_OFFSET)
-                        let t36 := oracleWord(t35)
-                        let t37 := mload(ORACLE_COUNT)
-                        switch t37
+                        let t35 := byte(0, mload(KEY))
+                        switch or(eq(t35, 6), or(eq(t35, 5), or(eq(t35, 4), or(eq(t35, 2), eq(t35, 1)))))
                         case 0 {
                             mstore(EXIT_CODE, 2)
                             mstore(EXITED, 1)
                         }
                         default {
-                            let t39 := select(lt(t13, t37), t13, t37)
-                            let t41 := and(t9, 7)
-                            let t43 := and(t9, 0xfffffffffffffff8)
-                            let t45 := and(shl(3, t41), WORD)
-                            let t47 := and(sub(8, t41), WORD)
-                            let t49 := select(lt(t39, t47), t39, t47)
-                            let t58 := select(t49, and(shl(and(sub(64, shl(3, t49)), 63), 0xffffffffffffffff), WORD), 0)
-                            let t59 := shr(and(t45, 63), t58)
-                            let t60 := loadBig(t43, 8)
-                            storeBig(t43, 8, or(and(t60, xor(t59, 0xffffffffffffffff)), and(shr(and(t45, 63), t36), t59)))
-                            mstore(PREIMAGE_OFFSET, and(add(t35, t49), WORD))
-                            setReg(2, and(signextend(3, t49), WORD))
-                            setReg(7, 0)
-                            let t72 := mload(NEXT_PC)
-                            mstore(PC, t72)
-                            mstore(NEXT_PC, and(add(t72, 4), 0xffffffff))
+                            let t36 := mload(PREIMAGE_OFFSET)
+                            let t37 := oracleWord(t36)
+                            let t38 := mload(ORACLE_COUNT)
+                            switch t38
+                            case 0 {
+                                mstore(EXIT_CODE, 2)
+                                mstore(EXITED, 1)
+                            }
+                            default {
+                                let t40 := select(lt(t13, t38), t13, t38)
+                                let t42 := and(t9, 7)
+                                let t44 := and(t9, 0xfffffffffffffff8)
+                                let t46 := and(shl(3, t42), WORD)
+                                let t48 := and(sub(8, t42), WORD)
+                                let t50 := select(lt(t40, t48), t40, t48)
+                                let t59 := select(t50, and(shl(and(sub(64, shl(3, t50)), 63), 0xffffffffffffffff), WORD), 0)
+                                let t60 := shr(and(t46, 63), t59)
+                                let t61 := loadBig(t44, 8)
+                                storeBig(t44, 8, or(and(t61, xor(t60, 0xffffffffffffffff)), and(shr(and(t46, 63), t37), t60)))
+                                mstore(PREIMAGE_OFFSET, and(add(t36, t50), WORD))
+                                setReg(2, and(signextend(3, t50), WORD))
+                                setReg(7, 0)
+                                let t73 := mload(NEXT_PC)
+                                mstore(PC, t73)
+                                mstore(NEXT_PC, and(add(t73, 4), 0xffffffff))
+                            }
                         }
                     }
                     case 100 {
                         setReg(2, 11)
                         setReg(7, 0xffffffffffffffff)
-                        let t85 := mload(NEXT_PC)
-                        mstore(PC, t85)
-                        mstore(NEXT_PC, and(add(t85, 4), 0xffffffff))
+                        let t88 := mload(NEXT_PC)
+                        mstore(PC, t88)
+                        mstore(NEXT_PC, and(add(t88, 4), 0xffffffff))
                     }
                     default {
                         setReg(2, 9)
                         setReg(7, 0xffffffffffffffff)
-                        let t96 := mload(NEXT_PC)
-                        mstore(PC, t96)
-                        mstore(NEXT_PC, and(add(t96, 4), 0xffffffff))
+                        let t99 := mload(NEXT_PC)
+                        mstore(PC, t99)
+                        mstore(NEXT_PC, and(add(t99, 4), 0xffffffff))
                     }
                 }
                 case 0xfa4 {
-                    let t104 := and(reg(4), 0xffffffff)
-                    let t108 := and(reg(5), 0xffffffff)
-                    let t112 := and(reg(6), 0xffffffff)
-                    switch t104
+                    let t107 := and(reg(4), 0xffffffff)
+                    let t111 := and(reg(5), 0xffffffff)
+                    let t115 := and(reg(6), 0xffffffff)
+                    switch t107
                     case 6 {
-                        let t124 := and(t108, 7)
-                        let t128 := and(shl(3, t124), WORD)
-                        let t130 := and(sub(8, t124), WORD)
-                        let t132 := select(lt(t112, t130), t112, t130)
-                        let t133 := loadBig(and(t108, 0xfffffffffffffff8), 8)
-                        if t132 {
-                            keyAppend(t132, shr(and(sub(64, shl(3, t132)), 63), and(shl(and(t128, 63), t133), WORD)))
+                        let t127 := and(t111, 7)
+                        let t131 := and(shl(3, t127), WORD)
+                        let t133 := and(sub(8, t127), WORD)
+                        let t135 := select(lt(t115, t133), t115, t133)
+                        let t136 := loadBig(and(t111, 0xfffffffffffffff8), 8)
+                        if t135 {
+                            keyAppend(t135, shr(and(sub(64, shl(3, t135)), 63), and(shl(and(t131, 63), t136), WORD)))
                         }
                         mstore(PREIMAGE_OFFSET, 0)
-                        setReg(2, and(signextend(3, t132), WORD))
+                        setReg(2, and(signextend(3, t135), WORD))
                         setReg(7, 0)
-                        let t146 := mload(NEXT_PC)
-                        mstore(PC, t146)
-                        mstore(NEXT_PC, and(add(t146, 4), 0xffffffff))
+                        let t149 := mload(NEXT_PC)
+                        mstore(PC, t149)
+                        mstore(NEXT_PC, and(add(t149, 4), 0xffffffff))
                     }
                     case 100 {
                         setReg(2, 11)
                         setReg(7, 0xffffffffffffffff)
-                        let t157 := mload(NEXT_PC)
-                        mstore(PC, t157)
-                        mstore(NEXT_PC, and(add(t157, 4), 0xffffffff))
+                        let t160 := mload(NEXT_PC)
+                        mstore(PC, t160)
+                        mstore(NEXT_PC, and(add(t160, 4), 0xffffffff))
                     }
                     default {
-                        switch or(eq(t104, 4), or(eq(t104, 2), eq(t104, 1)))
+                        switch or(eq(t107, 4), or(eq(t107, 2), eq(t107, 1)))
                         case 0 {
                             setReg(2, 9)
                             setReg(7, 0xffffffffffffffff)
-                            let t168 := mload(NEXT_PC)
-                            mstore(PC, t168)
-                            mstore(NEXT_PC, and(add(t168, 4), 0xffffffff))
+                            let t171 := mload(NEXT_PC)
+                            mstore(PC, t171)
+                            mstore(NEXT_PC, and(add(t171, 4), 0xffffffff))
                         }
                         default {
-                            setReg(2, and(signextend(3, t112), WORD))
+                            setReg(2, and(signextend(3, t115), WORD))
                             setReg(7, 0)
-                            let t118 := mload(NEXT_PC)
-                            mstore(PC, t118)
-                            mstore(NEXT_PC, and(add(t118, 4), 0xffffffff))
+                            let t121 := mload(NEXT_PC)
+                            mstore(PC, t121)
+                            mstore(NEXT_PC, and(add(t121, 4), 0xffffffff))
                         }
                     }
                 }
                 case 0xfa5 {
                     setReg(2, 9)
                     setReg(7, 0xffffffffffffffff)
-                    let t179 := mload(NEXT_PC)
-                    mstore(PC, t179)
-                    mstore(NEXT_PC, and(add(t179, 4), 0xffffffff))
+                    let t182 := mload(NEXT_PC)
+                    mstore(PC, t182)
+                    mstore(NEXT_PC, and(add(t182, 4), 0xffffffff))
                 }
                 case 0xffa {
-                    let t187 := and(reg(4), 0xffffffff)
-                    let t191 := and(reg(5), 0xffffffff)
-                    switch t187
+                    let t190 := and(reg(4), 0xffffffff)
+                    let t194 := and(reg(5), 0xffffffff)
+                    switch t190
                     case 0 {
-                        let t202 := mload(HEAP)
-                        let t206 := and(add(t191, 0xfff), 0xfffffffffffff000)
-                        let t207 := and(add(t202, t206), WORD)
-                        switch or(or(lt(t206, t191), lt(t207, t202)), lt(0x60000000, t207))
+                        let t205 := mload(HEAP)
+                        let t209 := and(add(t194, 0xfff), 0xfffffffffffff000)
+                        let t210 := and(add(t205, t209), WORD)
+                        switch or(or(lt(t209, t194), lt(t210, t205)), lt(0x60000000, t210))
                         case 0 {
-                            mstore(HEAP, t207)
-                            setReg(2, and(signextend(3, t202), WORD))
+                            mstore(HEAP, t210)
+                            setReg(2, and(signextend(3, t205), WORD))
                             setReg(7, 0)
-                            let t230 := mload(NEXT_PC)
-                            mstore(PC, t230)
-                            mstore(NEXT_PC, and(add(t230, 4), 0xffffffff))
+                            let t233 := mload(NEXT_PC)
+                            mstore(PC, t233)
+                            mstore(NEXT_PC, and(add(t233, 4), 0xffffffff))
                         }
                         default {
                             setReg(2, 22)
                             setReg(7, 0xffffffffffffffff)
-                            let t220 := mload(NEXT_PC)
-                            mstore(PC, t220)
-                            mstore(NEXT_PC, and(add(t220, 4), 0xffffffff))
+                            let t223 := mload(NEXT_PC)
+                            mstore(PC, t223)
+                            mstore(NEXT_PC, and(add(t223, 4), 0xffffffff))
                         }
                     }
                     default {
-                        setReg(2, and(signextend(3, t187), WORD))
+                        setReg(2, and(signextend(3, t190), WORD))
                         setReg(7, 0)
-                        let t197 := mload(NEXT_PC)
-                        mstore(PC, t197)
-                        mstore(NEXT_PC, and(add(t197, 4), 0xffffffff))
+                        let t200 := mload(NEXT_PC)
+                        mstore(PC, t200)
+                        mstore(NEXT_PC, and(add(t200, 4), 0xffffffff))
                     }
                 }
                 case 0x1072 {
-                    let t238 := and(reg(4), 0xffffffff)
-                    let t242 := and(reg(5), 0xffffffff)
-                    switch t238
+                    let t241 := and(reg(4), 0xffffffff)
+                    let t245 := and(reg(5), 0xffffffff)
+                    switch t241
                     case 0 {
-                        let t253 := mload(HEAP)
-                        let t257 := and(add(t242, 0xfff), 0xfffffffffffff000)
-                        let t258 := and(add(t253, t257), WORD)
-                        switch or(or(lt(t257, t242), lt(t258, t253)), lt(0x60000000, t258))
+                        let t256 := mload(HEAP)
+                        let t260 := and(add(t245, 0xfff), 0xfffffffffffff000)
+                        let t261 := and(add(t256, t260), WORD)
+                        switch or(or(lt(t260, t245), lt(t261, t256)), lt(0x60000000, t261))
                         case 0 {
-                            mstore(HEAP, t258)
-                            setReg(2, and(signextend(3, t253), WORD))
+                            mstore(HEAP, t261)
+                            setReg(2, and(signextend(3, t256), WORD))
                             setReg(7, 0)
-                            let t281 := mload(NEXT_PC)
-                            mstore(PC, t281)
-                            mstore(NEXT_PC, and(add(t281, 4), 0xffffffff))
+                            let t284 := mload(NEXT_PC)
+                            mstore(PC, t284)
+                            mstore(NEXT_PC, and(add(t284, 4), 0xffffffff))
                         }
                         default {
                             setReg(2, 22)
                             setReg(7, 0xffffffffffffffff)
-                            let t271 := mload(NEXT_PC)
-                            mstore(PC, t271)
-                            mstore(NEXT_PC, and(add(t271, 4), 0xffffffff))
+                            let t274 := mload(NEXT_PC)
+                            mstore(PC, t274)
+                            mstore(NEXT_PC, and(add(t274, 4), 0xffffffff))
                         }
                     }
                     default {
-                        setReg(2, and(signextend(3, t238), WORD))
+                        setReg(2, and(signextend(3, t241), WORD))
                         setReg(7, 0)
-                        let t248 := mload(NEXT_PC)
-                        mstore(PC, t248)
-                        mstore(NEXT_PC, and(add(t248, 4), 0xffffffff))
+                        let t251 := mload(NEXT_PC)
+                        mstore(PC, t251)
+                        mstore(NEXT_PC, and(add(t251, 4), 0xffffffff))
                     }
                 }
                 case 0xfcd {
                     setReg(2, 0x40000000)
                     setReg(7, 0)
-                    let t292 := mload(NEXT_PC)
-                    mstore(PC, t292)
-                    mstore(NEXT_PC, and(add(t292, 4), 0xffffffff))
+                    let t295 := mload(NEXT_PC)
+                    mstore(PC, t295)
+                    mstore(NEXT_PC, and(add(t295, 4), 0xffffffff))
                 }
                 case 0x1018 {
-                    let t304 := and(reg(5), 0xffffffff)
+                    let t307 := and(reg(5), 0xffffffff)
                     switch eq(and(reg(4), 0xffffffff), 0x50f00)
                     case 0 {
                         mstore(EXIT_CODE, 2)
                         mstore(EXITED, 1)
                     }
                     default {
-                        let t307 := mload(NEXT_THREAD)
-                        mstore(NEXT_THREAD, and(add(t307, 1), WORD))
-                        setReg(2, and(signextend(3, t307), WORD))
+                        let t310 := mload(NEXT_THREAD)
+                        mstore(NEXT_THREAD, and(add(t310, 1), WORD))
+                        setReg(2, and(signextend(3, t310), WORD))
                         setReg(7, 0)
-                        let t315 := mload(NEXT_PC)
-                        mstore(PC, t315)
-                        mstore(NEXT_PC, and(add(t315, 4), 0xffffffff))
+                        let t318 := mload(NEXT_PC)
+                        mstore(PC, t318)
+                        mstore(NEXT_PC, and(add(t318, 4), 0xffffffff))
                         pushThread()
-                        mstore(THREAD_ID, t307)
-                        setReg(29, and(signextend(3, t304), WORD))
+                        mstore(THREAD_ID, t310)
+                        setReg(29, and(signextend(3, t307), WORD))
                         setReg(2, 0)
                         mstore(QUANTUM, 0)
                     }
                 }
                 case 0xfa1 {
-                    let t333 := and(and(reg(4), 0xffffffff), 255)
+                    let t336 := and(and(reg(4), 0xffffffff), 255)
                     mstore(THREAD_EXITED, 1)
-                    mstore(THREAD_EXIT, t333)
-                    let t335 := lastThread()
-                    if t335 {
-                        mstore(EXIT_CODE, t333)
+                    mstore(THREAD_EXIT, t336)
+                    let t338 := lastThread()
+                    if t338 {
+                        mstore(EXIT_CODE, t336)
                         mstore(EXITED, 1)
                     }
                 }
@@ -653,12 +661,12 @@ contract MIPS32LE is IStep {
                 case 0x1042 {
                     setReg(2, 0)
                     setReg(7, 0)
-                    let t350 := mload(NEXT_PC)
-                    mstore(PC, t350)
-                    mstore(NEXT_PC, and(add(t350, 4), 0xffffffff))
+                    let t353 := mload(NEXT_PC)
+                    mstore(PC, t353)
+                    mstore(NEXT_PC, and(add(t353, 4), 0xffffffff))
                     moveThread()
-                    let t355 := activeEmpty()
-                    if t355 {
+                    let t358 := activeEmpty()
+                    if t358 {
                         mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                     }
                     mstore(QUANTUM, 0)
@@ -666,103 +674,103 @@ contract MIPS32LE is IStep {
                 case 0x1046 {
                     setReg(2, 0)
                     setReg(7, 0)
-                    let t366 := mload(NEXT_PC)
-                    mstore(PC, t366)
-                    mstore(NEXT_PC, and(add(t366, 4), 0xffffffff))
+                    let t369 := mload(NEXT_PC)
+                    mstore(PC, t369)
+                    mstore(NEXT_PC, and(add(t369, 4), 0xffffffff))
                     moveThread()
-                    let t371 := activeEmpty()
-                    if t371 {
+                    let t374 := activeEmpty()
+                    if t374 {
                         mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                     }
                     mstore(QUANTUM, 0)
                 }
                 case 0x10a7 {
-                    let t385 := and(and(reg(5), 0xffffffff), 0xfffffffffffffffc)
+                    let t388 := and(and(reg(5), 0xffffffff), 0xfffffffffffffffc)
                     switch and(reg(4), 0xffffffff)
                     case 0 {
-                        storeLittle(t385, 4, 0)
+                        storeLittle(t388, 4, 0)
                         closeLeaf()
-                        storeLittle(and(add(t385, 4), 0xffffffff), 4, 0)
+                        storeLittle(and(add(t388, 4), 0xffffffff), 4, 0)
                         setReg(2, 0)
                         setReg(7, 0)
-                        let t398 := mload(NEXT_PC)
-                        mstore(PC, t398)
-                        mstore(NEXT_PC, and(add(t398, 4), 0xffffffff))
+                        let t401 := mload(NEXT_PC)
+                        mstore(PC, t401)
+                        mstore(NEXT_PC, and(add(t401, 4), 0xffffffff))
                     }
                     case 1 {
-                        let t403 := mload(STEP)
-                        storeLittle(t385, 4, div(t403, 0x989680))
+                        let t406 := mload(STEP)
+                        storeLittle(t388, 4, div(t406, 0x989680))
                         closeLeaf()
-                        storeLittle(and(add(t385, 4), 0xffffffff), 4, and(mul(mod(t403, 0x989680), 100), WORD))
+                        storeLittle(and(add(t388, 4), 0xffffffff), 4, and(mul(mod(t406, 0x989680), 100), WORD))
                         setReg(2, 0)
                         setReg(7, 0)
-                        let t419 := mload(NEXT_PC)
-                        mstore(PC, t419)
-                        mstore(NEXT_PC, and(add(t419, 4), 0xffffffff))
+                        let t422 := mload(NEXT_PC)
+                        mstore(PC, t422)
+                        mstore(NEXT_PC, and(add(t422, 4), 0xffffffff))
                     }
                     default {
                         setReg(2, 22)
                         setReg(7, 0xffffffffffffffff)
-                        let t430 := mload(NEXT_PC)
-                        mstore(PC, t430)
-                        mstore(NEXT_PC, and(add(t430, 4), 0xffffffff))
+                        let t433 := mload(NEXT_PC)
+                        mstore(PC, t433)
+                        mstore(NEXT_PC, and(add(t433, 4), 0xffffffff))
                     }
                 }
                 case 0x1133 {
-                    let t444 := and(and(reg(5), 0xffffffff), 0xfffffffffffffff8)
+                    let t447 := and(and(reg(5), 0xffffffff), 0xfffffffffffffff8)
                     switch and(reg(4), 0xffffffff)
                     case 0 {
-                        storeLittle(t444, 8, 0)
+                        storeLittle(t447, 8, 0)
                         closeLeaf()
-                        storeLittle(and(add(t444, 8), 0xffffffff), 8, 0)
+                        storeLittle(and(add(t447, 8), 0xffffffff), 8, 0)
                         setReg(2, 0)
                         setReg(7, 0)
-                        let t457 := mload(NEXT_PC)
-                        mstore(PC, t457)
-                        mstore(NEXT_PC, and(add(t457, 4), 0xffffffff))
+                        let t460 := mload(NEXT_PC)
+                        mstore(PC, t460)
+                        mstore(NEXT_PC, and(add(t460, 4), 0xffffffff))
                     }
                     case 1 {
-                        let t462 := mload(STEP)
-                        storeLittle(t444, 8, div(t462, 0x989680))
+                        let t465 := mload(STEP)
+                        storeLittle(t447, 8, div(t465, 0x989680))
                         closeLeaf()
-                        storeLittle(and(add(t444, 8), 0xffffffff), 8, and(mul(mod(t462, 0x989680), 100), WORD))
+                        storeLittle(and(add(t447, 8), 0xffffffff), 8, and(mul(mod(t465, 0x989680), 100), WORD))
                         setReg(2, 0)
                         setReg(7, 0)
-                        let t478 := mload(NEXT_PC)
-                        mstore(PC, t478)
-                        mstore(NEXT_PC, and(add(t478, 4), 0xffffffff))
+                        let t481 := mload(NEXT_PC)
+                        mstore(PC, t481)
+                        mstore(NEXT_PC, and(add(t481, 4), 0xffffffff))
                     }
                     default {
                         setReg(2, 22)
                         setReg(7, 0xffffffffffffffff)
-                        let t489 := mload(NEXT_PC)
-                        mstore(PC, t489)
-                        mstore(NEXT_PC, and(add(t489, 4), 0xffffffff))
+                        let t492 := mload(NEXT_PC)
+                        mstore(PC, t492)
+                        mstore(NEXT_PC, and(add(t492, 4), 0xffffffff))
                     }
                 }
                 case 0x108e {
-                    let t499 := and(and(reg(4), 0xffffffff), 0xfffffffffffffffc)
-                    let t507 := and(reg(6), 0xffffffff)
+                    let t502 := and(and(reg(4), 0xffffffff), 0xfffffffffffffffc)
+                    let t510 := and(reg(6), 0xffffffff)
                     switch and(reg(5), 0xffffffff)
                     case 128 {
-                        let t508 := loadLittle(t499, 4)
-                        switch eq(t508, and(t507, 0xffffffff))
+                        let t511 := loadLittle(t502, 4)
+                        switch eq(t511, and(t510, 0xffffffff))
                         case 0 {
                             setReg(2, 11)
                             setReg(7, 0xffffffffffffffff)
-                            let t534 := mload(NEXT_PC)
-                            mstore(PC, t534)
-                            mstore(NEXT_PC, and(add(t534, 4), 0xffffffff))
+                            let t537 := mload(NEXT_PC)
+                            mstore(PC, t537)
+                            mstore(NEXT_PC, and(add(t537, 4), 0xffffffff))
                         }
                         default {
                             setReg(2, 0)
                             setReg(7, 0)
-                            let t518 := mload(NEXT_PC)
-                            mstore(PC, t518)
-                            mstore(NEXT_PC, and(add(t518, 4), 0xffffffff))
+                            let t521 := mload(NEXT_PC)
+                            mstore(PC, t521)
+                            mstore(NEXT_PC, and(add(t521, 4), 0xffffffff))
                             moveThread()
-                            let t523 := activeEmpty()
-                            if t523 {
+                            let t526 := activeEmpty()
+                            if t526 {
                                 mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                             }
                             mstore(QUANTUM, 0)
@@ -771,12 +779,12 @@ contract MIPS32LE is IStep {
                     case 129 {
                         setReg(2, 0)
                         setReg(7, 0)
-                        let t545 := mload(NEXT_PC)
-                        mstore(PC, t545)
-                        mstore(NEXT_PC, and(add(t545, 4), 0xffffffff))
+                        let t548 := mload(NEXT_PC)
+                        mstore(PC, t548)
+                        mstore(NEXT_PC, and(add(t548, 4), 0xffffffff))
                         moveThread()
-                        let t550 := activeEmpty()
-                        if t550 {
+                        let t553 := activeEmpty()
+                        if t553 {
                             mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                         }
                         mstore(QUANTUM, 0)
@@ -784,34 +792,34 @@ contract MIPS32LE is IStep {
                     default {
                         setReg(2, 22)
                         setReg(7, 0xffffffffffffffff)
-                        let t561 := mload(NEXT_PC)
-                        mstore(PC, t561)
-                        mstore(NEXT_PC, and(add(t561, 4), 0xffffffff))
+                        let t564 := mload(NEXT_PC)
+                        mstore(PC, t564)
+                        mstore(NEXT_PC, and(add(t564, 4), 0xffffffff))
                     }
                 }
                 case 0x1146 {
-                    let t571 := and(and(reg(4), 0xffffffff), 0xfffffffffffffffc)
-                    let t579 := and(reg(6), 0xffffffff)
+                    let t574 := and(and(reg(4), 0xffffffff), 0xfffffffffffffffc)
+                    let t582 := and(reg(6), 0xffffffff)
                     switch and(reg(5), 0xffffffff)
                     case 128 {
-                        let t580 := loadLittle(t571, 4)
-                        switch eq(t580, and(t579, 0xffffffff))
+                        let t583 := loadLittle(t574, 4)
+                        switch eq(t583, and(t582, 0xffffffff))
                         case 0 {
                             setReg(2, 11)
                             setReg(7, 0xffffffffffffffff)
-                            let t606 := mload(NEXT_PC)
-                            mstore(PC, t606)
-                            mstore(NEXT_PC, and(add(t606, 4), 0xffffffff))
+                            let t609 := mload(NEXT_PC)
+                            mstore(PC, t609)
+                            mstore(NEXT_PC, and(add(t609, 4), 0xffffffff))
                         }
                         default {
                             setReg(2, 0)
                             setReg(7, 0)
-                            let t590 := mload(NEXT_PC)
-                            mstore(PC, t590)
-                            mstore(NEXT_PC, and(add(t590, 4), 0xffffffff))
+                            let t593 := mload(NEXT_PC)
+                            mstore(PC, t593)
+                            mstore(NEXT_PC, and(add(t593, 4), 0xffffffff))
                             moveThread()
-                            let t595 := activeEmpty()
-                            if t595 {
+                            let t598 := activeEmpty()
+                            if t598 {
                                 mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                             }
                             mstore(QUANTUM, 0)
@@ -820,12 +828,12 @@ contract MIPS32LE is IStep {
                     case 129 {
                         setReg(2, 0)
                         setReg(7, 0)
-                        let t617 := mload(NEXT_PC)
-                        mstore(PC, t617)
-                        mstore(NEXT_PC, and(add(t617, 4), 0xffffffff))
+                        let t620 := mload(NEXT_PC)
+                        mstore(PC, t620)
+                        mstore(NEXT_PC, and(add(t620, 4), 0xffffffff))
                         moveThread()
-                        let t622 := activeEmpty()
-                        if t622 {
+                        let t625 := activeEmpty()
+                        if t625 {
                             mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                         }
                         mstore(QUANTUM, 0)
@@ -833,98 +841,98 @@ contract MIPS32LE is IStep {
                     default {
                         setReg(2, 22)
                         setReg(7, 0xffffffffffffffff)
-                        let t633 := mload(NEXT_PC)
-                        mstore(PC, t633)
-                        mstore(NEXT_PC, and(add(t633, 4), 0xffffffff))
+                        let t636 := mload(NEXT_PC)
+                        mstore(PC, t636)
+                        mstore(NEXT_PC, and(add(t636, 4), 0xffffffff))
                     }
                 }
                 case 0x1101 {
-                    let t641 := and(reg(4), 0xffffffff)
-                    let t645 := and(reg(5), 0xffffffff)
-                    let t647 := and(t641, 7)
-                    let t649 := and(t641, 0xfffffffffffffff8)
-                    let t653 := and(sub(8, t647), WORD)
-                    let t655 := select(lt(t645, t653), t645, t653)
-                    let t658 := and(add(mload(STEP), 0x9e3779b97f4a7c15), WORD)
-                    let t663 := and(mul(xor(t658, shr(30, t658)), 0xbf58476d1ce4e5b9), WORD)
-                    let t668 := and(mul(xor(t663, shr(27, t663)), 0x94d049bb133111eb), WORD)
-                    let t679 := select(t655, and(shl(and(sub(64, shl(3, t655)), 63), 0xffffffffffffffff), WORD), 0)
-                    let t680 := shr(and(shl(3, t647), 63), t679)
-                    let t681 := loadBig(t649, 8)
-                    storeBig(t649, 8, or(and(t681, xor(t680, 0xffffffffffffffff)), and(xor(t668, shr(31, t668)), t680)))
-                    setReg(2, and(signextend(3, t655), WORD))
+                    let t644 := and(reg(4), 0xffffffff)
+                    let t648 := and(reg(5), 0xffffffff)
+                    let t650 := and(t644, 7)
+                    let t652 := and(t644, 0xfffffffffffffff8)
+                    let t656 := and(sub(8, t650), WORD)
+                    let t658 := select(lt(t648, t656), t648, t656)
+                    let t661 := and(add(mload(STEP), 0x9e3779b97f4a7c15), WORD)
+                    let t666 := and(mul(xor(t661, shr(30, t661)), 0xbf58476d1ce4e5b9), WORD)
+                    let t671 := and(mul(xor(t666, shr(27, t666)), 0x94d049bb133111eb), WORD)
+                    let t682 := select(t658, and(shl(and(sub(64, shl(3, t658)), 63), 0xffffffffffffffff), WORD), 0)
+                    let t683 := shr(and(shl(3, t650), 63), t682)
+                    let t684 := loadBig(t652, 8)
+                    storeBig(t652, 8, or(and(t684, xor(t683, 0xffffffffffffffff)), and(xor(t671, shr(31, t671)), t683)))
+                    setReg(2, and(signextend(3, t658), WORD))
                     setReg(7, 0)
-                    let t692 := mload(NEXT_PC)
-                    mstore(PC, t692)
-                    mstore(NEXT_PC, and(add(t692, 4), 0xffffffff))
+                    let t695 := mload(NEXT_PC)
+                    mstore(PC, t695)
+                    mstore(NEXT_PC, and(add(t695, 4), 0xffffffff))
                 }
                 case 0x107e {
                     setReg(2, and(signextend(3, mload(THREAD_ID)), WORD))
                     setReg(7, 0)
-                    let t703 := mload(NEXT_PC)
-                    mstore(PC, t703)
-                    mstore(NEXT_PC, and(add(t703, 4), 0xffffffff))
+                    let t706 := mload(NEXT_PC)
+                    mstore(PC, t706)
+                    mstore(NEXT_PC, and(add(t706, 4), 0xffffffff))
                 }
                 case 0xfb4 {
                     setReg(2, 0)
                     setReg(7, 0)
-                    let t714 := mload(NEXT_PC)
-                    mstore(PC, t714)
-                    mstore(NEXT_PC, and(add(t714, 4), 0xffffffff))
+                    let t717 := mload(NEXT_PC)
+                    mstore(PC, t717)
+                    mstore(NEXT_PC, and(add(t717, 4), 0xffffffff))
                 }
                 case 0xfd7 {
-                    let t722 := and(reg(4), 0xffffffff)
+                    let t725 := and(reg(4), 0xffffffff)
                     switch and(reg(5), 0xffffffff)
                     case 1 {
-                        switch lt(t722, 7)
+                        switch lt(t725, 7)
                         case 0 {
                             setReg(2, 9)
                             setReg(7, 0xffffffffffffffff)
-                            let t746 := mload(NEXT_PC)
-                            mstore(PC, t746)
-                            mstore(NEXT_PC, and(add(t746, 4), 0xffffffff))
+                            let t749 := mload(NEXT_PC)
+                            mstore(PC, t749)
+                            mstore(NEXT_PC, and(add(t749, 4), 0xffffffff))
                         }
                         default {
                             setReg(2, 0)
                             setReg(7, 0)
-                            let t735 := mload(NEXT_PC)
-                            mstore(PC, t735)
-                            mstore(NEXT_PC, and(add(t735, 4), 0xffffffff))
+                            let t738 := mload(NEXT_PC)
+                            mstore(PC, t738)
+                            mstore(NEXT_PC, and(add(t738, 4), 0xffffffff))
                         }
                     }
                     case 3 {
-                        switch or(eq(t722, 5), or(eq(t722, 3), eq(t722, 0)))
+                        switch or(eq(t725, 5), or(eq(t725, 3), eq(t725, 0)))
                         case 0 {
-                            switch or(eq(t722, 6), or(eq(t722, 4), or(eq(t722, 2), eq(t722, 1))))
+                            switch or(eq(t725, 6), or(eq(t725, 4), or(eq(t725, 2), eq(t725, 1))))
                             case 0 {
                                 setReg(2, 9)
                                 setReg(7, 0xffffffffffffffff)
-                                let t779 := mload(NEXT_PC)
-                                mstore(PC, t779)
-                                mstore(NEXT_PC, and(add(t779, 4), 0xffffffff))
+                                let t782 := mload(NEXT_PC)
+                                mstore(PC, t782)
+                                mstore(NEXT_PC, and(add(t782, 4), 0xffffffff))
                             }
                             default {
                                 setReg(2, 1)
                                 setReg(7, 0)
-                                let t768 := mload(NEXT_PC)
-                                mstore(PC, t768)
-                                mstore(NEXT_PC, and(add(t768, 4), 0xffffffff))
+                                let t771 := mload(NEXT_PC)
+                                mstore(PC, t771)
+                                mstore(NEXT_PC, and(add(t771, 4), 0xffffffff))
                             }
                         }
                         default {
                             setReg(2, 0)
                             setReg(7, 0)
-                            let t757 := mload(NEXT_PC)
-                            mstore(PC, t757)
-                            mstore(NEXT_PC, and(add(t757, 4), 0xffffffff))
+                            let t760 := mload(NEXT_PC)
+                            mstore(PC, t760)
+                            mstore(NEXT_PC, and(add(t760, 4), 0xffffffff))
                         }
                     }
                     default {
                         setReg(2, 22)
                         setReg(7, 0xffffffffffffffff)
-                        let t790 := mload(NEXT_PC)
-                        mstore(PC, t790)
-                        mstore(NEXT_PC, and(add(t790, 4), 0xffffffff))
+                        let t793 := mload(NEXT_PC)
+                        mstore(PC, t793)
+                        mstore(NEXT_PC, and(add(t793, 4), 0xffffffff))
                     }
                 }
                 case 0x10e5 {
@@ -932,16 +940,16 @@ contract MIPS32LE is IStep {
                     case 0 {
                         setReg(2, 22)
                         setReg(7, 0xffffffffffffffff)
-                        let t818 := mload(NEXT_PC)
-                        mstore(PC, t818)
-                        mstore(NEXT_PC, and(add(t818, 4), 0xffffffff))
+                        let t821 := mload(NEXT_PC)
+                        mstore(PC, t821)
+                        mstore(NEXT_PC, and(add(t821, 4), 0xffffffff))
                     }
                     default {
                         setReg(2, 100)
                         setReg(7, 0)
-                        let t807 := mload(NEXT_PC)
-                        mstore(PC, t807)
-                        mstore(NEXT_PC, and(add(t807, 4), 0xffffffff))
+                        let t810 := mload(NEXT_PC)
+                        mstore(PC, t810)
+                        mstore(NEXT_PC, and(add(t810, 4), 0xffffffff))
                     }
                 }
                 default {
@@ -949,16 +957,16 @@ contract MIPS32LE is IStep {
                     case 0 {
                         setReg(2, 89)
                         setReg(7, 0xffffffffffffffff)
-                        let t840 := mload(NEXT_PC)
-                        mstore(PC, t840)
-                        mstore(NEXT_PC, and(add(t840, 4), 0xffffffff))
+                        let t843 := mload(NEXT_PC)
+                        mstore(PC, t843)
+                        mstore(NEXT_PC, and(add(t843, 4), 0xffffffff))
                     }
                     default {
                         setReg(2, 0)
                         setReg(7, 0)
-                        let t829 := mload(NEXT_PC)
-                        mstore(PC, t829)
-                        mstore(NEXT_PC, and(add(t829, 4), 0xffffffff))
+                        let t832 := mload(NEXT_PC)
+                        mstore(PC, t832)
+                        mstore(NEXT_PC, and(add(t832, 4), 0xffffffff))
                     }
                 }
             }

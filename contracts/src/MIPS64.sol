@@ -423,170 +423,178 @@ contract MIPS64 is IStep {
                         mstore(NEXT_PC, and(add(t18, 4), WORD))
                     }
                     case 5 {
-                        let t21 := mload(PREIMAGE_OFFSET)
-                        let t22 := oracleWord(t21)
-                        let t23 := mload(ORACLE_COUNT)
-                        switch t23
+                        let t21 := byte(0, mload(KEY))
+                        switch or(eq(t21, 6), or(eq(t21, 5), or(eq(t21, 4), or(eq(t21, 2), eq(t21, 1)))))
                         case 0 {
                             mstore(EXIT_CODE, 2)
                             mstore(EXITED, 1)
                         }
                         default {
-                            let t25 := select(lt(t7, t23), t7, t23)
-                            let t27 := and(t5, 7)
-                            let t29 := and(t5, 0xfffffffffffffff8)
-                            let t31 := and(shl(3, t27), WORD)
-                            let t33 := and(sub(8, t27), WORD)
-                            let t35 := select(lt(t25, t33), t25, t33)
-                            let t44 := select(t35, and(shl(and(sub(64, shl(3, t35)), 63), 0xffffffffffffffff), WORD), 0)
-                            let t45 := shr(and(t31, 63), t44)
-                            let t46 := loadBig(t29, 8)
-                            storeBig(t29, 8, or(and(t46, xor(t45, 0xffffffffffffffff)), and(shr(and(t31, 63), t22), t45)))
-                            mstore(PREIMAGE_OFFSET, and(add(t21, t35), WORD))
-                            setReg(2, t35)
-                            setReg(7, 0)
-                            let t56 := mload(NEXT_PC)
-                            mstore(PC, t56)
-                            mstore(NEXT_PC, and(add(t56, 4), WORD))
+                            let t22 := mload(PREIMAGE_OFFSET)
+                            let t23 := oracleWord(t22)
+                            let t24 := mload(ORACLE_COUNT)
+                            switch t24
+                            case 0 {
+                                mstore(EXIT_CODE, 2)
+                                mstore(EXITED, 1)
+                            }
+                            default {
+                                let t26 := select(lt(t7, t24), t7, t24)
+                                let t28 := and(t5, 7)
+                                let t30 := and(t5, 0xfffffffffffffff8)
+                                let t32 := and(shl(3, t28), WORD)
+                                let t34 := and(sub(8, t28), WORD)
+                                let t36 := select(lt(t26, t34), t26, t34)
+                                let t45 := select(t36, and(shl(and(sub(64, shl(3, t36)), 63), 0xffffffffffffffff), WORD), 0)
+                                let t46 := shr(and(t32, 63), t45)
+                                let t47 := loadBig(t30, 8)
+                                storeBig(t30, 8, or(and(t47, xor(t46, 0xffffffffffffffff)), and(shr(and(t32, 63), t23), t46)))
+                                mstore(PREIMAGE_OFFSET, and(add(t22, t36), WORD))
+                                setReg(2, t36)
+                                setReg(7, 0)
+                                let t57 := mload(NEXT_PC)
+                                mstore(PC, t57)
+                                mstore(NEXT_PC, and(add(t57, 4), WORD))
+                            }
                         }
                     }
                     case 100 {
                         setReg(2, 11)
                         setReg(7, 0xffffffffffffffff)
-                        let t65 := mload(NEXT_PC)
-                        mstore(PC, t65)
-                        mstore(NEXT_PC, and(add(t65, 4), WORD))
+                        let t68 := mload(NEXT_PC)
+                        mstore(PC, t68)
+                        mstore(NEXT_PC, and(add(t68, 4), WORD))
                     }
                     default {
                         setReg(2, 9)
                         setReg(7, 0xffffffffffffffff)
-                        let t72 := mload(NEXT_PC)
-                        mstore(PC, t72)
-                        mstore(NEXT_PC, and(add(t72, 4), WORD))
+                        let t75 := mload(NEXT_PC)
+                        mstore(PC, t75)
+                        mstore(NEXT_PC, and(add(t75, 4), WORD))
                     }
                 }
                 case 0x1389 {
-                    let t76 := reg(4)
-                    let t78 := reg(5)
-                    let t80 := reg(6)
-                    switch t76
+                    let t79 := reg(4)
+                    let t81 := reg(5)
+                    let t83 := reg(6)
+                    switch t79
                     case 6 {
-                        let t88 := and(t78, 7)
-                        let t92 := and(shl(3, t88), WORD)
-                        let t94 := and(sub(8, t88), WORD)
-                        let t96 := select(lt(t80, t94), t80, t94)
-                        let t97 := loadBig(and(t78, 0xfffffffffffffff8), 8)
-                        if t96 {
-                            keyAppend(t96, shr(and(sub(64, shl(3, t96)), 63), and(shl(and(t92, 63), t97), WORD)))
+                        let t91 := and(t81, 7)
+                        let t95 := and(shl(3, t91), WORD)
+                        let t97 := and(sub(8, t91), WORD)
+                        let t99 := select(lt(t83, t97), t83, t97)
+                        let t100 := loadBig(and(t81, 0xfffffffffffffff8), 8)
+                        if t99 {
+                            keyAppend(t99, shr(and(sub(64, shl(3, t99)), 63), and(shl(and(t95, 63), t100), WORD)))
                         }
                         mstore(PREIMAGE_OFFSET, 0)
-                        setReg(2, t96)
+                        setReg(2, t99)
                         setReg(7, 0)
-                        let t108 := mload(NEXT_PC)
-                        mstore(PC, t108)
-                        mstore(NEXT_PC, and(add(t108, 4), WORD))
+                        let t111 := mload(NEXT_PC)
+                        mstore(PC, t111)
+                        mstore(NEXT_PC, and(add(t111, 4), WORD))
                     }
                     case 100 {
                         setReg(2, 11)
                         setReg(7, 0xffffffffffffffff)
-                        let t115 := mload(NEXT_PC)
-                        mstore(PC, t115)
-                        mstore(NEXT_PC, and(add(t115, 4), WORD))
+                        let t118 := mload(NEXT_PC)
+                        mstore(PC, t118)
+                        mstore(NEXT_PC, and(add(t118, 4), WORD))
                     }
                     default {
-                        switch or(eq(t76, 4), or(eq(t76, 2), eq(t76, 1)))
+                        switch or(eq(t79, 4), or(eq(t79, 2), eq(t79, 1)))
                         case 0 {
                             setReg(2, 9)
                             setReg(7, 0xffffffffffffffff)
-                            let t122 := mload(NEXT_PC)
-                            mstore(PC, t122)
-                            mstore(NEXT_PC, and(add(t122, 4), WORD))
+                            let t125 := mload(NEXT_PC)
+                            mstore(PC, t125)
+                            mstore(NEXT_PC, and(add(t125, 4), WORD))
                         }
                         default {
-                            setReg(2, t80)
+                            setReg(2, t83)
                             setReg(7, 0)
-                            let t84 := mload(NEXT_PC)
-                            mstore(PC, t84)
-                            mstore(NEXT_PC, and(add(t84, 4), WORD))
+                            let t87 := mload(NEXT_PC)
+                            mstore(PC, t87)
+                            mstore(NEXT_PC, and(add(t87, 4), WORD))
                         }
                     }
                 }
                 case 0x138a {
                     setReg(2, 9)
                     setReg(7, 0xffffffffffffffff)
-                    let t129 := mload(NEXT_PC)
-                    mstore(PC, t129)
-                    mstore(NEXT_PC, and(add(t129, 4), WORD))
+                    let t132 := mload(NEXT_PC)
+                    mstore(PC, t132)
+                    mstore(NEXT_PC, and(add(t132, 4), WORD))
                 }
                 case 0x1391 {
-                    let t133 := reg(4)
-                    let t135 := reg(5)
-                    switch t133
+                    let t136 := reg(4)
+                    let t138 := reg(5)
+                    switch t136
                     case 0 {
-                        let t142 := mload(HEAP)
-                        let t146 := and(add(t135, 0xfff), 0xfffffffffffff000)
-                        let t147 := and(add(t142, t146), WORD)
-                        switch or(or(lt(t146, t135), lt(t147, t142)), lt(0x600000000000, t147))
+                        let t145 := mload(HEAP)
+                        let t149 := and(add(t138, 0xfff), 0xfffffffffffff000)
+                        let t150 := and(add(t145, t149), WORD)
+                        switch or(or(lt(t149, t138), lt(t150, t145)), lt(0x600000000000, t150))
                         case 0 {
-                            mstore(HEAP, t147)
-                            setReg(2, t142)
+                            mstore(HEAP, t150)
+                            setReg(2, t145)
                             setReg(7, 0)
-                            let t164 := mload(NEXT_PC)
-                            mstore(PC, t164)
-                            mstore(NEXT_PC, and(add(t164, 4), WORD))
+                            let t167 := mload(NEXT_PC)
+                            mstore(PC, t167)
+                            mstore(NEXT_PC, and(add(t167, 4), WORD))
                         }
                         default {
                             setReg(2, 22)
                             setReg(7, 0xffffffffffffffff)
-                            let t158 := mload(NEXT_PC)
-                            mstore(PC, t158)
-                            mstore(NEXT_PC, and(add(t158, 4), WORD))
+                            let t161 := mload(NEXT_PC)
+                            mstore(PC, t161)
+                            mstore(NEXT_PC, and(add(t161, 4), WORD))
                         }
                     }
                     default {
-                        setReg(2, t133)
+                        setReg(2, t136)
                         setReg(7, 0)
-                        let t139 := mload(NEXT_PC)
-                        mstore(PC, t139)
-                        mstore(NEXT_PC, and(add(t139, 4), WORD))
+                        let t142 := mload(NEXT_PC)
+                        mstore(PC, t142)
+                        mstore(NEXT_PC, and(add(t142, 4), WORD))
                     }
                 }
                 case 0x1394 {
                     setReg(2, 0x400000000000)
                     setReg(7, 0)
-                    let t171 := mload(NEXT_PC)
-                    mstore(PC, t171)
-                    mstore(NEXT_PC, and(add(t171, 4), WORD))
+                    let t174 := mload(NEXT_PC)
+                    mstore(PC, t174)
+                    mstore(NEXT_PC, and(add(t174, 4), WORD))
                 }
                 case 0x13bf {
-                    let t177 := reg(5)
+                    let t180 := reg(5)
                     switch eq(reg(4), 0x50f00)
                     case 0 {
                         mstore(EXIT_CODE, 2)
                         mstore(EXITED, 1)
                     }
                     default {
-                        let t180 := mload(NEXT_THREAD)
-                        mstore(NEXT_THREAD, and(add(t180, 1), WORD))
-                        setReg(2, t180)
+                        let t183 := mload(NEXT_THREAD)
+                        mstore(NEXT_THREAD, and(add(t183, 1), WORD))
+                        setReg(2, t183)
                         setReg(7, 0)
-                        let t186 := mload(NEXT_PC)
-                        mstore(PC, t186)
-                        mstore(NEXT_PC, and(add(t186, 4), WORD))
+                        let t189 := mload(NEXT_PC)
+                        mstore(PC, t189)
+                        mstore(NEXT_PC, and(add(t189, 4), WORD))
                         pushThread()
-                        mstore(THREAD_ID, t180)
-                        setReg(29, t177)
+                        mstore(THREAD_ID, t183)
+                        setReg(29, t180)
                         setReg(2, 0)
                         mstore(QUANTUM, 0)
                     }
                 }
                 case 0x13c2 {
-                    let t198 := and(reg(4), 255)
+                    let t201 := and(reg(4), 255)
                     mstore(THREAD_EXITED, 1)
-                    mstore(THREAD_EXIT, t198)
-                    let t200 := lastThread()
-                    if t200 {
-                        mstore(EXIT_CODE, t198)
+                    mstore(THREAD_EXIT, t201)
+                    let t203 := lastThread()
+                    if t203 {
+                        mstore(EXIT_CODE, t201)
                         mstore(EXITED, 1)
                     }
                 }
@@ -597,12 +605,12 @@ contract MIPS64 is IStep {
                 case 0x139f {
                     setReg(2, 0)
                     setReg(7, 0)
-                    let t211 := mload(NEXT_PC)
-                    mstore(PC, t211)
-                    mstore(NEXT_PC, and(add(t211, 4), WORD))
+                    let t214 := mload(NEXT_PC)
+                    mstore(PC, t214)
+                    mstore(NEXT_PC, and(add(t214, 4), WORD))
                     moveThread()
-                    let t214 := activeEmpty()
-                    if t214 {
+                    let t217 := activeEmpty()
+                    if t217 {
                         mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                     }
                     mstore(QUANTUM, 0)
@@ -610,71 +618,71 @@ contract MIPS64 is IStep {
                 case 0x13aa {
                     setReg(2, 0)
                     setReg(7, 0)
-                    let t223 := mload(NEXT_PC)
-                    mstore(PC, t223)
-                    mstore(NEXT_PC, and(add(t223, 4), WORD))
+                    let t226 := mload(NEXT_PC)
+                    mstore(PC, t226)
+                    mstore(NEXT_PC, and(add(t226, 4), WORD))
                     moveThread()
-                    let t226 := activeEmpty()
-                    if t226 {
+                    let t229 := activeEmpty()
+                    if t229 {
                         mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                     }
                     mstore(QUANTUM, 0)
                 }
                 case 0x1466 {
-                    let t236 := and(reg(5), 0xfffffffffffffff8)
+                    let t239 := and(reg(5), 0xfffffffffffffff8)
                     switch reg(4)
                     case 0 {
-                        storeBig(t236, 8, 0)
+                        storeBig(t239, 8, 0)
                         closeLeaf()
-                        storeBig(and(add(t236, 8), WORD), 8, 0)
+                        storeBig(and(add(t239, 8), WORD), 8, 0)
                         setReg(2, 0)
                         setReg(7, 0)
-                        let t245 := mload(NEXT_PC)
-                        mstore(PC, t245)
-                        mstore(NEXT_PC, and(add(t245, 4), WORD))
+                        let t248 := mload(NEXT_PC)
+                        mstore(PC, t248)
+                        mstore(NEXT_PC, and(add(t248, 4), WORD))
                     }
                     case 1 {
-                        let t248 := mload(STEP)
-                        storeBig(t236, 8, div(t248, 0x989680))
+                        let t251 := mload(STEP)
+                        storeBig(t239, 8, div(t251, 0x989680))
                         closeLeaf()
-                        storeBig(and(add(t236, 8), WORD), 8, and(mul(mod(t248, 0x989680), 100), WORD))
+                        storeBig(and(add(t239, 8), WORD), 8, and(mul(mod(t251, 0x989680), 100), WORD))
                         setReg(2, 0)
                         setReg(7, 0)
-                        let t260 := mload(NEXT_PC)
-                        mstore(PC, t260)
-                        mstore(NEXT_PC, and(add(t260, 4), WORD))
+                        let t263 := mload(NEXT_PC)
+                        mstore(PC, t263)
+                        mstore(NEXT_PC, and(add(t263, 4), WORD))
                     }
                     default {
                         setReg(2, 22)
                         setReg(7, 0xffffffffffffffff)
-                        let t267 := mload(NEXT_PC)
-                        mstore(PC, t267)
-                        mstore(NEXT_PC, and(add(t267, 4), WORD))
+                        let t270 := mload(NEXT_PC)
+                        mstore(PC, t270)
+                        mstore(NEXT_PC, and(add(t270, 4), WORD))
                     }
                 }
                 case 0x144a {
-                    let t273 := and(reg(4), 0xfffffffffffffffc)
-                    let t277 := reg(6)
+                    let t276 := and(reg(4), 0xfffffffffffffffc)
+                    let t280 := reg(6)
                     switch reg(5)
                     case 128 {
-                        let t278 := loadBig(t273, 4)
-                        switch eq(t278, and(t277, 0xffffffff))
+                        let t281 := loadBig(t276, 4)
+                        switch eq(t281, and(t280, 0xffffffff))
                         case 0 {
                             setReg(2, 11)
                             setReg(7, 0xffffffffffffffff)
-                            let t298 := mload(NEXT_PC)
-                            mstore(PC, t298)
-                            mstore(NEXT_PC, and(add(t298, 4), WORD))
+                            let t301 := mload(NEXT_PC)
+                            mstore(PC, t301)
+                            mstore(NEXT_PC, and(add(t301, 4), WORD))
                         }
                         default {
                             setReg(2, 0)
                             setReg(7, 0)
-                            let t286 := mload(NEXT_PC)
-                            mstore(PC, t286)
-                            mstore(NEXT_PC, and(add(t286, 4), WORD))
+                            let t289 := mload(NEXT_PC)
+                            mstore(PC, t289)
+                            mstore(NEXT_PC, and(add(t289, 4), WORD))
                             moveThread()
-                            let t289 := activeEmpty()
-                            if t289 {
+                            let t292 := activeEmpty()
+                            if t292 {
                                 mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                             }
                             mstore(QUANTUM, 0)
@@ -683,12 +691,12 @@ contract MIPS64 is IStep {
                     case 129 {
                         setReg(2, 0)
                         setReg(7, 0)
-                        let t305 := mload(NEXT_PC)
-                        mstore(PC, t305)
-                        mstore(NEXT_PC, and(add(t305, 4), WORD))
+                        let t308 := mload(NEXT_PC)
+                        mstore(PC, t308)
+                        mstore(NEXT_PC, and(add(t308, 4), WORD))
                         moveThread()
-                        let t308 := activeEmpty()
-                        if t308 {
+                        let t311 := activeEmpty()
+                        if t311 {
                             mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                         }
                         mstore(QUANTUM, 0)
@@ -696,98 +704,98 @@ contract MIPS64 is IStep {
                     default {
                         setReg(2, 22)
                         setReg(7, 0xffffffffffffffff)
-                        let t317 := mload(NEXT_PC)
-                        mstore(PC, t317)
-                        mstore(NEXT_PC, and(add(t317, 4), WORD))
+                        let t320 := mload(NEXT_PC)
+                        mstore(PC, t320)
+                        mstore(NEXT_PC, and(add(t320, 4), WORD))
                     }
                 }
                 case 0x14c1 {
-                    let t321 := reg(4)
-                    let t323 := reg(5)
-                    let t325 := and(t321, 7)
-                    let t327 := and(t321, 0xfffffffffffffff8)
-                    let t331 := and(sub(8, t325), WORD)
-                    let t333 := select(lt(t323, t331), t323, t331)
-                    let t336 := and(add(mload(STEP), 0x9e3779b97f4a7c15), WORD)
-                    let t341 := and(mul(xor(t336, shr(30, t336)), 0xbf58476d1ce4e5b9), WORD)
-                    let t346 := and(mul(xor(t341, shr(27, t341)), 0x94d049bb133111eb), WORD)
-                    let t357 := select(t333, and(shl(and(sub(64, shl(3, t333)), 63), 0xffffffffffffffff), WORD), 0)
-                    let t358 := shr(and(shl(3, t325), 63), t357)
-                    let t359 := loadBig(t327, 8)
-                    storeBig(t327, 8, or(and(t359, xor(t358, 0xffffffffffffffff)), and(xor(t346, shr(31, t346)), t358)))
-                    setReg(2, t333)
+                    let t324 := reg(4)
+                    let t326 := reg(5)
+                    let t328 := and(t324, 7)
+                    let t330 := and(t324, 0xfffffffffffffff8)
+                    let t334 := and(sub(8, t328), WORD)
+                    let t336 := select(lt(t326, t334), t326, t334)
+                    let t339 := and(add(mload(STEP), 0x9e3779b97f4a7c15), WORD)
+                    let t344 := and(mul(xor(t339, shr(30, t339)), 0xbf58476d1ce4e5b9), WORD)
+                    let t349 := and(mul(xor(t344, shr(27, t344)), 0x94d049bb133111eb), WORD)
+                    let t360 := select(t336, and(shl(and(sub(64, shl(3, t336)), 63), 0xffffffffffffffff), WORD), 0)
+                    let t361 := shr(and(shl(3, t328), 63), t360)
+                    let t362 := loadBig(t330, 8)
+                    storeBig(t330, 8, or(and(t362, xor(t361, 0xffffffffffffffff)), and(xor(t349, shr(31, t349)), t361)))
+                    setReg(2, t336)
                     setReg(7, 0)
-                    let t368 := mload(NEXT_PC)
-                    mstore(PC, t368)
-                    mstore(NEXT_PC, and(add(t368, 4), WORD))
+                    let t371 := mload(NEXT_PC)
+                    mstore(PC, t371)
+                    mstore(NEXT_PC, and(add(t371, 4), WORD))
                 }
                 case 0x143a {
                     setReg(2, mload(THREAD_ID))
                     setReg(7, 0)
-                    let t375 := mload(NEXT_PC)
-                    mstore(PC, t375)
-                    mstore(NEXT_PC, and(add(t375, 4), WORD))
+                    let t378 := mload(NEXT_PC)
+                    mstore(PC, t378)
+                    mstore(NEXT_PC, and(add(t378, 4), WORD))
                 }
                 case 0x13ae {
                     setReg(2, 0)
                     setReg(7, 0)
-                    let t382 := mload(NEXT_PC)
-                    mstore(PC, t382)
-                    mstore(NEXT_PC, and(add(t382, 4), WORD))
+                    let t385 := mload(NEXT_PC)
+                    mstore(PC, t385)
+                    mstore(NEXT_PC, and(add(t385, 4), WORD))
                 }
                 case 0x13ce {
-                    let t386 := reg(4)
+                    let t389 := reg(4)
                     switch reg(5)
                     case 1 {
-                        switch lt(t386, 7)
+                        switch lt(t389, 7)
                         case 0 {
                             setReg(2, 9)
                             setReg(7, 0xffffffffffffffff)
-                            let t402 := mload(NEXT_PC)
-                            mstore(PC, t402)
-                            mstore(NEXT_PC, and(add(t402, 4), WORD))
+                            let t405 := mload(NEXT_PC)
+                            mstore(PC, t405)
+                            mstore(NEXT_PC, and(add(t405, 4), WORD))
                         }
                         default {
                             setReg(2, 0)
                             setReg(7, 0)
-                            let t395 := mload(NEXT_PC)
-                            mstore(PC, t395)
-                            mstore(NEXT_PC, and(add(t395, 4), WORD))
+                            let t398 := mload(NEXT_PC)
+                            mstore(PC, t398)
+                            mstore(NEXT_PC, and(add(t398, 4), WORD))
                         }
                     }
                     case 3 {
-                        switch or(eq(t386, 5), or(eq(t386, 3), eq(t386, 0)))
+                        switch or(eq(t389, 5), or(eq(t389, 3), eq(t389, 0)))
                         case 0 {
-                            switch or(eq(t386, 6), or(eq(t386, 4), or(eq(t386, 2), eq(t386, 1))))
+                            switch or(eq(t389, 6), or(eq(t389, 4), or(eq(t389, 2), eq(t389, 1))))
                             case 0 {
                                 setReg(2, 9)
                                 setReg(7, 0xffffffffffffffff)
-                                let t423 := mload(NEXT_PC)
-                                mstore(PC, t423)
-                                mstore(NEXT_PC, and(add(t423, 4), WORD))
+                                let t426 := mload(NEXT_PC)
+                                mstore(PC, t426)
+                                mstore(NEXT_PC, and(add(t426, 4), WORD))
                             }
                             default {
                                 setReg(2, 1)
                                 setReg(7, 0)
-                                let t416 := mload(NEXT_PC)
-                                mstore(PC, t416)
-                                mstore(NEXT_PC, and(add(t416, 4), WORD))
+                                let t419 := mload(NEXT_PC)
+                                mstore(PC, t419)
+                                mstore(NEXT_PC, and(add(t419, 4), WORD))
                             }
                         }
                         default {
                             setReg(2, 0)
                             setReg(7, 0)
-                            let t409 := mload(NEXT_PC)
-                            mstore(PC, t409)
-                            mstore(NEXT_PC, and(add(t409, 4), WORD))
+                            let t412 := mload(NEXT_PC)
+                            mstore(PC, t412)
+                            mstore(NEXT_PC, and(add(t412, 4), WORD))
                         }
                     }
                     default {
                         setReg(2, 22)
                         setReg(7, 0xffffffffffffffff)
-                        let t430 := mload(NEXT_PC)
-                        mstore(PC, t430)
-                        mstore(NEXT_PC, and(add(t430, 4), WORD))
+                        let t433 := mload(NEXT_PC)
+                        mstore(PC, t433)
+                        mstore(NEXT_PC, and(add(t433, 4), WORD))
                     }
                 }
                 case 0x14a4 {
@@ -795,16 +803,16 @@ contract MIPS64 is IStep {
                     case 0 {
                         setReg(2, 22)
                         setReg(7, 0xffffffffffffffff)
-                        let t448 := mload(NEXT_PC)
-                        mstore(PC, t448)
-                        mstore(NEXT_PC, and(add(t448, 4), WORD))
+                        let t451 := mload(NEXT_PC)
+                        mstore(PC, t451)
+                        mstore(NEXT_PC, and(add(t451, 4), WORD))
                     }
                     default {
                         setReg(2, 100)
                         setReg(7, 0)
-                        let t441 := mload(NEXT_PC)
-                        mstore(PC, t441)
-                        mstore(NEXT_PC, and(add(t441, 4), WORD))
+                        let t444 := mload(NEXT_PC)
+                        mstore(PC, t444)
+                        mstore(NEXT_PC, and(add(t444, 4), WORD))
                     }
                 }
                 default {
@@ -812,16 +820,16 @@ contract MIPS64 is IStep {
                     case 0 {
                         setReg(2, 89)
                         setReg(7, 0xffffffffffffffff)
-                        let t462 := mload(NEXT_PC)
-                        mstore(PC, t462)
-                        mstore(NEXT_PC, and(add(t462, 4), WORD))
+                        let t465 := mload(NEXT_PC)
+                        mstore(PC, t465)
+                        mstore(NEXT_PC, and(add(t465, 4), WORD))
                     }
                     default {
                         setReg(2, 0)
                         setReg(7, 0)
-                        let t455 := mload(NEXT_PC)
-                        mstore(PC, t455)
-                        mstore(NEXT_PC, and(add(t455, 4), WORD))
+                        let t458 := mload(NEXT_PC)
+                        mstore(PC, t458)
+                        mstore(NEXT_PC, and(add(t458, 4), WORD))
                     }
                 }
             }

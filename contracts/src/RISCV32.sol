@@ -437,28 +437,36 @@ contract RISCV32 is IStep {
                         mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                     }
                     case 5 {
-                        let t29 := mload(PREIMAGE_OFFSET)
-                        let t30 := oracleWord(t29)
-                        let t31 := mload(ORACLE_COUNT)
-                        switch t31
+                        let t29 := byte(0, mload(KEY))
+                        switch or(eq(t29, 6), or(eq(t29, 5), or(eq(t29, 4), or(eq(t29, 2), eq(t29, 1)))))
                         case 0 {
                             mstore(EXIT_CODE, 2)
                             mstore(EXITED, 1)
                         }
                         default {
-                            let t33 := select(lt(t13, t31), t13, t31)
-                            let t35 := and(t9, 7)
-                            let t37 := and(t9, 0xfffffffffffffff8)
-                            let t39 := and(shl(3, t35), WORD)
-                            let t41 := and(sub(8, t35), WORD)
-                            let t43 := select(lt(t33, t41), t33, t41)
-                            let t52 := select(t43, and(shl(and(sub(64, shl(3, t43)), 63), 0xffffffffffffffff), WORD), 0)
-                            let t53 := shr(and(t39, 63), t52)
-                            let t54 := loadBig(t37, 8)
-                            storeBig(t37, 8, or(and(t54, xor(t53, 0xffffffffffffffff)), and(shr(and(t39, 63), t30), t53)))
-                            mstore(PREIMAGE_OFFSET, and(add(t29, t43), WORD))
-                            setReg(10, and(signextend(3, t43), WORD))
-                            mstore(PC, and(add(mload(PC), 4), 0xffffffff))
+                            let t30 := mload(PREIMAGE_OFFSET)
+                            let t31 := oracleWord(t30)
+                            let t32 := mload(ORACLE_COUNT)
+                            switch t32
+                            case 0 {
+                                mstore(EXIT_CODE, 2)
+                                mstore(EXITED, 1)
+                            }
+                            default {
+                                let t34 := select(lt(t13, t32), t13, t32)
+                                let t36 := and(t9, 7)
+                                let t38 := and(t9, 0xfffffffffffffff8)
+                                let t40 := and(shl(3, t36), WORD)
+                                let t42 := and(sub(8, t36), WORD)
+                                let t44 := select(lt(t34, t42), t34, t42)
+                                let t53 := select(t44, and(shl(and(sub(64, shl(3, t44)), 63), 0xffffffffffffffff), WORD), 0)
+                                let t54 := shr(and(t40, 63), t53)
+                                let t55 := loadBig(t38, 8)
+                                storeBig(t38, 8, or(and(t55, xor(t54, 0xffffffffffffffff)), and(shr(and(t40, 63), t31), t54)))
+                                mstore(PREIMAGE_OFFSET, and(add(t30, t44), WORD))
+                                setReg(10, and(signextend(3, t44), WORD))
+                                mstore(PC, and(add(mload(PC), 4), 0xffffffff))
+                            }
                         }
                     }
                     case 100 {
@@ -471,21 +479,21 @@ contract RISCV32 is IStep {
                     }
                 }
                 case 64 {
-                    let t89 := and(reg(10), 0xffffffff)
-                    let t93 := and(reg(11), 0xffffffff)
-                    let t97 := and(reg(12), 0xffffffff)
-                    switch t89
+                    let t92 := and(reg(10), 0xffffffff)
+                    let t96 := and(reg(11), 0xffffffff)
+                    let t100 := and(reg(12), 0xffffffff)
+                    switch t92
                     case 6 {
-                        let t106 := and(t93, 7)
-                        let t110 := and(shl(3, t106), WORD)
-                        let t112 := and(sub(8, t106), WORD)
-                        let t114 := select(lt(t97, t112), t97, t112)
-                        let t115 := loadBig(and(t93, 0xfffffffffffffff8), 8)
-                        if t114 {
-                            keyAppend(t114, shr(and(sub(64, shl(3, t114)), 63), and(shl(and(t110, 63), t115), WORD)))
+                        let t109 := and(t96, 7)
+                        let t113 := and(shl(3, t109), WORD)
+                        let t115 := and(sub(8, t109), WORD)
+                        let t117 := select(lt(t100, t115), t100, t115)
+                        let t118 := loadBig(and(t96, 0xfffffffffffffff8), 8)
+                        if t117 {
+                            keyAppend(t117, shr(and(sub(64, shl(3, t117)), 63), and(shl(and(t113, 63), t118), WORD)))
                         }
                         mstore(PREIMAGE_OFFSET, 0)
-                        setReg(10, and(signextend(3, t114), WORD))
+                        setReg(10, and(signextend(3, t117), WORD))
                         mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                     }
                     case 100 {
@@ -493,29 +501,29 @@ contract RISCV32 is IStep {
                         mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                     }
                     default {
-                        switch or(eq(t89, 4), or(eq(t89, 2), eq(t89, 1)))
+                        switch or(eq(t92, 4), or(eq(t92, 2), eq(t92, 1)))
                         case 0 {
                             setReg(10, 0xfffffffffffffff7)
                             mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                         }
                         default {
-                            setReg(10, and(signextend(3, t97), WORD))
+                            setReg(10, and(signextend(3, t100), WORD))
                             mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                         }
                     }
                 }
                 case 222 {
-                    let t149 := and(reg(10), 0xffffffff)
-                    let t153 := and(reg(11), 0xffffffff)
-                    switch t149
+                    let t152 := and(reg(10), 0xffffffff)
+                    let t156 := and(reg(11), 0xffffffff)
+                    switch t152
                     case 0 {
-                        let t161 := mload(HEAP)
-                        let t165 := and(add(t153, 0xfff), 0xfffffffffffff000)
-                        let t166 := and(add(t161, t165), WORD)
-                        switch or(or(lt(t165, t153), lt(t166, t161)), lt(0x60000000, t166))
+                        let t164 := mload(HEAP)
+                        let t168 := and(add(t156, 0xfff), 0xfffffffffffff000)
+                        let t169 := and(add(t164, t168), WORD)
+                        switch or(or(lt(t168, t156), lt(t169, t164)), lt(0x60000000, t169))
                         case 0 {
-                            mstore(HEAP, t166)
-                            setReg(10, and(signextend(3, t161), WORD))
+                            mstore(HEAP, t169)
+                            setReg(10, and(signextend(3, t164), WORD))
                             mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                         }
                         default {
@@ -524,7 +532,7 @@ contract RISCV32 is IStep {
                         }
                     }
                     default {
-                        setReg(10, and(signextend(3, t149), WORD))
+                        setReg(10, and(signextend(3, t152), WORD))
                         mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                     }
                 }
@@ -533,31 +541,31 @@ contract RISCV32 is IStep {
                     mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                 }
                 case 220 {
-                    let t203 := and(reg(11), 0xffffffff)
+                    let t206 := and(reg(11), 0xffffffff)
                     switch eq(and(reg(10), 0xffffffff), 0x50f00)
                     case 0 {
                         mstore(EXIT_CODE, 2)
                         mstore(EXITED, 1)
                     }
                     default {
-                        let t206 := mload(NEXT_THREAD)
-                        mstore(NEXT_THREAD, and(add(t206, 1), WORD))
-                        setReg(10, and(signextend(3, t206), WORD))
+                        let t209 := mload(NEXT_THREAD)
+                        mstore(NEXT_THREAD, and(add(t209, 1), WORD))
+                        setReg(10, and(signextend(3, t209), WORD))
                         mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                         pushThread()
-                        mstore(THREAD_ID, t206)
-                        setReg(2, and(signextend(3, t203), WORD))
+                        mstore(THREAD_ID, t209)
+                        setReg(2, and(signextend(3, t206), WORD))
                         setReg(10, 0)
                         mstore(QUANTUM, 0)
                     }
                 }
                 case 93 {
-                    let t229 := and(and(reg(10), 0xffffffff), 255)
+                    let t232 := and(and(reg(10), 0xffffffff), 255)
                     mstore(THREAD_EXITED, 1)
-                    mstore(THREAD_EXIT, t229)
-                    let t231 := lastThread()
-                    if t231 {
-                        mstore(EXIT_CODE, t229)
+                    mstore(THREAD_EXIT, t232)
+                    let t234 := lastThread()
+                    if t234 {
+                        mstore(EXIT_CODE, t232)
                         mstore(EXITED, 1)
                     }
                 }
@@ -569,8 +577,8 @@ contract RISCV32 is IStep {
                     setReg(10, 0)
                     mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                     moveThread()
-                    let t248 := activeEmpty()
-                    if t248 {
+                    let t251 := activeEmpty()
+                    if t251 {
                         mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                     }
                     mstore(QUANTUM, 0)
@@ -579,27 +587,27 @@ contract RISCV32 is IStep {
                     setReg(10, 0)
                     mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                     moveThread()
-                    let t261 := activeEmpty()
-                    if t261 {
+                    let t264 := activeEmpty()
+                    if t264 {
                         mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                     }
                     mstore(QUANTUM, 0)
                 }
                 case 113 {
-                    let t275 := and(and(reg(11), 0xffffffff), 0xfffffffffffffffc)
+                    let t278 := and(and(reg(11), 0xffffffff), 0xfffffffffffffffc)
                     switch and(reg(10), 0xffffffff)
                     case 0 {
-                        storeLittle(t275, 4, 0)
+                        storeLittle(t278, 4, 0)
                         closeLeaf()
-                        storeLittle(and(add(t275, 4), 0xffffffff), 4, 0)
+                        storeLittle(and(add(t278, 4), 0xffffffff), 4, 0)
                         setReg(10, 0)
                         mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                     }
                     case 1 {
-                        let t290 := mload(STEP)
-                        storeLittle(t275, 4, div(t290, 0x989680))
+                        let t293 := mload(STEP)
+                        storeLittle(t278, 4, div(t293, 0x989680))
                         closeLeaf()
-                        storeLittle(and(add(t275, 4), 0xffffffff), 4, and(mul(mod(t290, 0x989680), 100), WORD))
+                        storeLittle(and(add(t278, 4), 0xffffffff), 4, and(mul(mod(t293, 0x989680), 100), WORD))
                         setReg(10, 0)
                         mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                     }
@@ -609,20 +617,20 @@ contract RISCV32 is IStep {
                     }
                 }
                 case 403 {
-                    let t325 := and(and(reg(11), 0xffffffff), 0xfffffffffffffff8)
+                    let t328 := and(and(reg(11), 0xffffffff), 0xfffffffffffffff8)
                     switch and(reg(10), 0xffffffff)
                     case 0 {
-                        storeLittle(t325, 8, 0)
+                        storeLittle(t328, 8, 0)
                         closeLeaf()
-                        storeLittle(and(add(t325, 8), 0xffffffff), 8, 0)
+                        storeLittle(and(add(t328, 8), 0xffffffff), 8, 0)
                         setReg(10, 0)
                         mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                     }
                     case 1 {
-                        let t340 := mload(STEP)
-                        storeLittle(t325, 8, div(t340, 0x989680))
+                        let t343 := mload(STEP)
+                        storeLittle(t328, 8, div(t343, 0x989680))
                         closeLeaf()
-                        storeLittle(and(add(t325, 8), 0xffffffff), 8, and(mul(mod(t340, 0x989680), 100), WORD))
+                        storeLittle(and(add(t328, 8), 0xffffffff), 8, and(mul(mod(t343, 0x989680), 100), WORD))
                         setReg(10, 0)
                         mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                     }
@@ -632,12 +640,12 @@ contract RISCV32 is IStep {
                     }
                 }
                 case 98 {
-                    let t371 := and(and(reg(10), 0xffffffff), 0xfffffffffffffffc)
-                    let t379 := and(reg(12), 0xffffffff)
+                    let t374 := and(and(reg(10), 0xffffffff), 0xfffffffffffffffc)
+                    let t382 := and(reg(12), 0xffffffff)
                     switch and(reg(11), 0xffffffff)
                     case 128 {
-                        let t380 := loadLittle(t371, 4)
-                        switch eq(t380, and(t379, 0xffffffff))
+                        let t383 := loadLittle(t374, 4)
+                        switch eq(t383, and(t382, 0xffffffff))
                         case 0 {
                             setReg(10, 0xfffffffffffffff5)
                             mstore(PC, and(add(mload(PC), 4), 0xffffffff))
@@ -646,8 +654,8 @@ contract RISCV32 is IStep {
                             setReg(10, 0)
                             mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                             moveThread()
-                            let t392 := activeEmpty()
-                            if t392 {
+                            let t395 := activeEmpty()
+                            if t395 {
                                 mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                             }
                             mstore(QUANTUM, 0)
@@ -657,8 +665,8 @@ contract RISCV32 is IStep {
                         setReg(10, 0)
                         mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                         moveThread()
-                        let t413 := activeEmpty()
-                        if t413 {
+                        let t416 := activeEmpty()
+                        if t416 {
                             mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                         }
                         mstore(QUANTUM, 0)
@@ -669,12 +677,12 @@ contract RISCV32 is IStep {
                     }
                 }
                 case 422 {
-                    let t431 := and(and(reg(10), 0xffffffff), 0xfffffffffffffffc)
-                    let t439 := and(reg(12), 0xffffffff)
+                    let t434 := and(and(reg(10), 0xffffffff), 0xfffffffffffffffc)
+                    let t442 := and(reg(12), 0xffffffff)
                     switch and(reg(11), 0xffffffff)
                     case 128 {
-                        let t440 := loadLittle(t431, 4)
-                        switch eq(t440, and(t439, 0xffffffff))
+                        let t443 := loadLittle(t434, 4)
+                        switch eq(t443, and(t442, 0xffffffff))
                         case 0 {
                             setReg(10, 0xfffffffffffffff5)
                             mstore(PC, and(add(mload(PC), 4), 0xffffffff))
@@ -683,8 +691,8 @@ contract RISCV32 is IStep {
                             setReg(10, 0)
                             mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                             moveThread()
-                            let t452 := activeEmpty()
-                            if t452 {
+                            let t455 := activeEmpty()
+                            if t455 {
                                 mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                             }
                             mstore(QUANTUM, 0)
@@ -694,8 +702,8 @@ contract RISCV32 is IStep {
                         setReg(10, 0)
                         mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                         moveThread()
-                        let t473 := activeEmpty()
-                        if t473 {
+                        let t476 := activeEmpty()
+                        if t476 {
                             mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                         }
                         mstore(QUANTUM, 0)
@@ -706,20 +714,20 @@ contract RISCV32 is IStep {
                     }
                 }
                 case 278 {
-                    let t489 := and(reg(10), 0xffffffff)
-                    let t493 := and(reg(11), 0xffffffff)
-                    let t495 := and(t489, 7)
-                    let t497 := and(t489, 0xfffffffffffffff8)
-                    let t501 := and(sub(8, t495), WORD)
-                    let t503 := select(lt(t493, t501), t493, t501)
-                    let t506 := and(add(mload(STEP), 0x9e3779b97f4a7c15), WORD)
-                    let t511 := and(mul(xor(t506, shr(30, t506)), 0xbf58476d1ce4e5b9), WORD)
-                    let t516 := and(mul(xor(t511, shr(27, t511)), 0x94d049bb133111eb), WORD)
-                    let t527 := select(t503, and(shl(and(sub(64, shl(3, t503)), 63), 0xffffffffffffffff), WORD), 0)
-                    let t528 := shr(and(shl(3, t495), 63), t527)
-                    let t529 := loadBig(t497, 8)
-                    storeBig(t497, 8, or(and(t529, xor(t528, 0xffffffffffffffff)), and(xor(t516, shr(31, t516)), t528)))
-                    setReg(10, and(signextend(3, t503), WORD))
+                    let t492 := and(reg(10), 0xffffffff)
+                    let t496 := and(reg(11), 0xffffffff)
+                    let t498 := and(t492, 7)
+                    let t500 := and(t492, 0xfffffffffffffff8)
+                    let t504 := and(sub(8, t498), WORD)
+                    let t506 := select(lt(t496, t504), t496, t504)
+                    let t509 := and(add(mload(STEP), 0x9e3779b97f4a7c15), WORD)
+                    let t514 := and(mul(xor(t509, shr(30, t509)), 0xbf58476d1ce4e5b9), WORD)
+                    let t519 := and(mul(xor(t514, shr(27, t514)), 0x94d049bb133111eb), WORD)
+                    let t530 := select(t506, and(shl(and(sub(64, shl(3, t506)), 63), 0xffffffffffffffff), WORD), 0)
+                    let t531 := shr(and(shl(3, t498), 63), t530)
+                    let t532 := loadBig(t500, 8)
+                    storeBig(t500, 8, or(and(t532, xor(t531, 0xffffffffffffffff)), and(xor(t519, shr(31, t519)), t531)))
+                    setReg(10, and(signextend(3, t506), WORD))
                     mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                 }
                 case 178 {
@@ -731,10 +739,10 @@ contract RISCV32 is IStep {
                     mstore(PC, and(add(mload(PC), 4), 0xffffffff))
                 }
                 case 25 {
-                    let t561 := and(reg(10), 0xffffffff)
+                    let t564 := and(reg(10), 0xffffffff)
                     switch and(reg(11), 0xffffffff)
                     case 1 {
-                        switch lt(t561, 7)
+                        switch lt(t564, 7)
                         case 0 {
                             setReg(10, 0xfffffffffffffff7)
                             mstore(PC, and(add(mload(PC), 4), 0xffffffff))
@@ -745,9 +753,9 @@ contract RISCV32 is IStep {
                         }
                     }
                     case 3 {
-                        switch or(eq(t561, 5), or(eq(t561, 3), eq(t561, 0)))
+                        switch or(eq(t564, 5), or(eq(t564, 3), eq(t564, 0)))
                         case 0 {
-                            switch or(eq(t561, 6), or(eq(t561, 4), or(eq(t561, 2), eq(t561, 1))))
+                            switch or(eq(t564, 6), or(eq(t564, 4), or(eq(t564, 2), eq(t564, 1))))
                             case 0 {
                                 setReg(10, 0xfffffffffffffff7)
                                 mstore(PC, and(add(mload(PC), 4), 0xffffffff))

@@ -437,28 +437,36 @@ contract RISCV64 is IStep {
                         mstore(PC, and(add(mload(PC), 4), WORD))
                     }
                     case 5 {
-                        let t17 := mload(PREIMAGE_OFFSET)
-                        let t18 := oracleWord(t17)
-                        let t19 := mload(ORACLE_COUNT)
-                        switch t19
+                        let t17 := byte(0, mload(KEY))
+                        switch or(eq(t17, 6), or(eq(t17, 5), or(eq(t17, 4), or(eq(t17, 2), eq(t17, 1)))))
                         case 0 {
                             mstore(EXIT_CODE, 2)
                             mstore(EXITED, 1)
                         }
                         default {
-                            let t21 := select(lt(t7, t19), t7, t19)
-                            let t23 := and(t5, 7)
-                            let t25 := and(t5, 0xfffffffffffffff8)
-                            let t27 := and(shl(3, t23), WORD)
-                            let t29 := and(sub(8, t23), WORD)
-                            let t31 := select(lt(t21, t29), t21, t29)
-                            let t40 := select(t31, and(shl(and(sub(64, shl(3, t31)), 63), 0xffffffffffffffff), WORD), 0)
-                            let t41 := shr(and(t27, 63), t40)
-                            let t42 := loadBig(t25, 8)
-                            storeBig(t25, 8, or(and(t42, xor(t41, 0xffffffffffffffff)), and(shr(and(t27, 63), t18), t41)))
-                            mstore(PREIMAGE_OFFSET, and(add(t17, t31), WORD))
-                            setReg(10, t31)
-                            mstore(PC, and(add(mload(PC), 4), WORD))
+                            let t18 := mload(PREIMAGE_OFFSET)
+                            let t19 := oracleWord(t18)
+                            let t20 := mload(ORACLE_COUNT)
+                            switch t20
+                            case 0 {
+                                mstore(EXIT_CODE, 2)
+                                mstore(EXITED, 1)
+                            }
+                            default {
+                                let t22 := select(lt(t7, t20), t7, t20)
+                                let t24 := and(t5, 7)
+                                let t26 := and(t5, 0xfffffffffffffff8)
+                                let t28 := and(shl(3, t24), WORD)
+                                let t30 := and(sub(8, t24), WORD)
+                                let t32 := select(lt(t22, t30), t22, t30)
+                                let t41 := select(t32, and(shl(and(sub(64, shl(3, t32)), 63), 0xffffffffffffffff), WORD), 0)
+                                let t42 := shr(and(t28, 63), t41)
+                                let t43 := loadBig(t26, 8)
+                                storeBig(t26, 8, or(and(t43, xor(t42, 0xffffffffffffffff)), and(shr(and(t28, 63), t19), t42)))
+                                mstore(PREIMAGE_OFFSET, and(add(t18, t32), WORD))
+                                setReg(10, t32)
+                                mstore(PC, and(add(mload(PC), 4), WORD))
+                            }
                         }
                     }
                     case 100 {
@@ -471,21 +479,21 @@ contract RISCV64 is IStep {
                     }
                 }
                 case 64 {
-                    let t66 := reg(10)
-                    let t68 := reg(11)
-                    let t70 := reg(12)
-                    switch t66
+                    let t69 := reg(10)
+                    let t71 := reg(11)
+                    let t73 := reg(12)
+                    switch t69
                     case 6 {
-                        let t76 := and(t68, 7)
-                        let t80 := and(shl(3, t76), WORD)
-                        let t82 := and(sub(8, t76), WORD)
-                        let t84 := select(lt(t70, t82), t70, t82)
-                        let t85 := loadBig(and(t68, 0xfffffffffffffff8), 8)
-                        if t84 {
-                            keyAppend(t84, shr(and(sub(64, shl(3, t84)), 63), and(shl(and(t80, 63), t85), WORD)))
+                        let t79 := and(t71, 7)
+                        let t83 := and(shl(3, t79), WORD)
+                        let t85 := and(sub(8, t79), WORD)
+                        let t87 := select(lt(t73, t85), t73, t85)
+                        let t88 := loadBig(and(t71, 0xfffffffffffffff8), 8)
+                        if t87 {
+                            keyAppend(t87, shr(and(sub(64, shl(3, t87)), 63), and(shl(and(t83, 63), t88), WORD)))
                         }
                         mstore(PREIMAGE_OFFSET, 0)
-                        setReg(10, t84)
+                        setReg(10, t87)
                         mstore(PC, and(add(mload(PC), 4), WORD))
                     }
                     case 100 {
@@ -493,29 +501,29 @@ contract RISCV64 is IStep {
                         mstore(PC, and(add(mload(PC), 4), WORD))
                     }
                     default {
-                        switch or(eq(t66, 4), or(eq(t66, 2), eq(t66, 1)))
+                        switch or(eq(t69, 4), or(eq(t69, 2), eq(t69, 1)))
                         case 0 {
                             setReg(10, 0xfffffffffffffff7)
                             mstore(PC, and(add(mload(PC), 4), WORD))
                         }
                         default {
-                            setReg(10, t70)
+                            setReg(10, t73)
                             mstore(PC, and(add(mload(PC), 4), WORD))
                         }
                     }
                 }
                 case 222 {
-                    let t108 := reg(10)
-                    let t110 := reg(11)
-                    switch t108
+                    let t111 := reg(10)
+                    let t113 := reg(11)
+                    switch t111
                     case 0 {
-                        let t115 := mload(HEAP)
-                        let t119 := and(add(t110, 0xfff), 0xfffffffffffff000)
-                        let t120 := and(add(t115, t119), WORD)
-                        switch or(or(lt(t119, t110), lt(t120, t115)), lt(0x600000000000, t120))
+                        let t118 := mload(HEAP)
+                        let t122 := and(add(t113, 0xfff), 0xfffffffffffff000)
+                        let t123 := and(add(t118, t122), WORD)
+                        switch or(or(lt(t122, t113), lt(t123, t118)), lt(0x600000000000, t123))
                         case 0 {
-                            mstore(HEAP, t120)
-                            setReg(10, t115)
+                            mstore(HEAP, t123)
+                            setReg(10, t118)
                             mstore(PC, and(add(mload(PC), 4), WORD))
                         }
                         default {
@@ -524,7 +532,7 @@ contract RISCV64 is IStep {
                         }
                     }
                     default {
-                        setReg(10, t108)
+                        setReg(10, t111)
                         mstore(PC, and(add(mload(PC), 4), WORD))
                     }
                 }
@@ -533,31 +541,31 @@ contract RISCV64 is IStep {
                     mstore(PC, and(add(mload(PC), 4), WORD))
                 }
                 case 220 {
-                    let t144 := reg(11)
+                    let t147 := reg(11)
                     switch eq(reg(10), 0x50f00)
                     case 0 {
                         mstore(EXIT_CODE, 2)
                         mstore(EXITED, 1)
                     }
                     default {
-                        let t147 := mload(NEXT_THREAD)
-                        mstore(NEXT_THREAD, and(add(t147, 1), WORD))
-                        setReg(10, t147)
+                        let t150 := mload(NEXT_THREAD)
+                        mstore(NEXT_THREAD, and(add(t150, 1), WORD))
+                        setReg(10, t150)
                         mstore(PC, and(add(mload(PC), 4), WORD))
                         pushThread()
-                        mstore(THREAD_ID, t147)
-                        setReg(2, t144)
+                        mstore(THREAD_ID, t150)
+                        setReg(2, t147)
                         setReg(10, 0)
                         mstore(QUANTUM, 0)
                     }
                 }
                 case 93 {
-                    let t163 := and(reg(10), 255)
+                    let t166 := and(reg(10), 255)
                     mstore(THREAD_EXITED, 1)
-                    mstore(THREAD_EXIT, t163)
-                    let t165 := lastThread()
-                    if t165 {
-                        mstore(EXIT_CODE, t163)
+                    mstore(THREAD_EXIT, t166)
+                    let t168 := lastThread()
+                    if t168 {
+                        mstore(EXIT_CODE, t166)
                         mstore(EXITED, 1)
                     }
                 }
@@ -569,8 +577,8 @@ contract RISCV64 is IStep {
                     setReg(10, 0)
                     mstore(PC, and(add(mload(PC), 4), WORD))
                     moveThread()
-                    let t177 := activeEmpty()
-                    if t177 {
+                    let t180 := activeEmpty()
+                    if t180 {
                         mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                     }
                     mstore(QUANTUM, 0)
@@ -579,27 +587,27 @@ contract RISCV64 is IStep {
                     setReg(10, 0)
                     mstore(PC, and(add(mload(PC), 4), WORD))
                     moveThread()
-                    let t187 := activeEmpty()
-                    if t187 {
+                    let t190 := activeEmpty()
+                    if t190 {
                         mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                     }
                     mstore(QUANTUM, 0)
                 }
                 case 113 {
-                    let t197 := and(reg(11), 0xfffffffffffffff8)
+                    let t200 := and(reg(11), 0xfffffffffffffff8)
                     switch reg(10)
                     case 0 {
-                        storeLittle(t197, 8, 0)
+                        storeLittle(t200, 8, 0)
                         closeLeaf()
-                        storeLittle(and(add(t197, 8), WORD), 8, 0)
+                        storeLittle(and(add(t200, 8), WORD), 8, 0)
                         setReg(10, 0)
                         mstore(PC, and(add(mload(PC), 4), WORD))
                     }
                     case 1 {
-                        let t207 := mload(STEP)
-                        storeLittle(t197, 8, div(t207, 0x989680))
+                        let t210 := mload(STEP)
+                        storeLittle(t200, 8, div(t210, 0x989680))
                         closeLeaf()
-                        storeLittle(and(add(t197, 8), WORD), 8, and(mul(mod(t207, 0x989680), 100), WORD))
+                        storeLittle(and(add(t200, 8), WORD), 8, and(mul(mod(t210, 0x989680), 100), WORD))
                         setReg(10, 0)
                         mstore(PC, and(add(mload(PC), 4), WORD))
                     }
@@ -609,12 +617,12 @@ contract RISCV64 is IStep {
                     }
                 }
                 case 98 {
-                    let t228 := and(reg(10), 0xfffffffffffffffc)
-                    let t232 := reg(12)
+                    let t231 := and(reg(10), 0xfffffffffffffffc)
+                    let t235 := reg(12)
                     switch reg(11)
                     case 128 {
-                        let t233 := loadLittle(t228, 4)
-                        switch eq(t233, and(t232, 0xffffffff))
+                        let t236 := loadLittle(t231, 4)
+                        switch eq(t236, and(t235, 0xffffffff))
                         case 0 {
                             setReg(10, 0xfffffffffffffff5)
                             mstore(PC, and(add(mload(PC), 4), WORD))
@@ -623,8 +631,8 @@ contract RISCV64 is IStep {
                             setReg(10, 0)
                             mstore(PC, and(add(mload(PC), 4), WORD))
                             moveThread()
-                            let t242 := activeEmpty()
-                            if t242 {
+                            let t245 := activeEmpty()
+                            if t245 {
                                 mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                             }
                             mstore(QUANTUM, 0)
@@ -634,8 +642,8 @@ contract RISCV64 is IStep {
                         setReg(10, 0)
                         mstore(PC, and(add(mload(PC), 4), WORD))
                         moveThread()
-                        let t257 := activeEmpty()
-                        if t257 {
+                        let t260 := activeEmpty()
+                        if t260 {
                             mstore(TRAVERSE_RIGHT, xor(mload(TRAVERSE_RIGHT), 1))
                         }
                         mstore(QUANTUM, 0)
@@ -646,20 +654,20 @@ contract RISCV64 is IStep {
                     }
                 }
                 case 278 {
-                    let t268 := reg(10)
-                    let t270 := reg(11)
-                    let t272 := and(t268, 7)
-                    let t274 := and(t268, 0xfffffffffffffff8)
-                    let t278 := and(sub(8, t272), WORD)
-                    let t280 := select(lt(t270, t278), t270, t278)
-                    let t283 := and(add(mload(STEP), 0x9e3779b97f4a7c15), WORD)
-                    let t288 := and(mul(xor(t283, shr(30, t283)), 0xbf58476d1ce4e5b9), WORD)
-                    let t293 := and(mul(xor(t288, shr(27, t288)), 0x94d049bb133111eb), WORD)
-                    let t304 := select(t280, and(shl(and(sub(64, shl(3, t280)), 63), 0xffffffffffffffff), WORD), 0)
-                    let t305 := shr(and(shl(3, t272), 63), t304)
-                    let t306 := loadBig(t274, 8)
-                    storeBig(t274, 8, or(and(t306, xor(t305, 0xffffffffffffffff)), and(xor(t293, shr(31, t293)), t305)))
-                    setReg(10, t280)
+                    let t271 := reg(10)
+                    let t273 := reg(11)
+                    let t275 := and(t271, 7)
+                    let t277 := and(t271, 0xfffffffffffffff8)
+                    let t281 := and(sub(8, t275), WORD)
+                    let t283 := select(lt(t273, t281), t273, t281)
+                    let t286 := and(add(mload(STEP), 0x9e3779b97f4a7c15), WORD)
+                    let t291 := and(mul(xor(t286, shr(30, t286)), 0xbf58476d1ce4e5b9), WORD)
+                    let t296 := and(mul(xor(t291, shr(27, t291)), 0x94d049bb133111eb), WORD)
+                    let t307 := select(t283, and(shl(and(sub(64, shl(3, t283)), 63), 0xffffffffffffffff), WORD), 0)
+                    let t308 := shr(and(shl(3, t275), 63), t307)
+                    let t309 := loadBig(t277, 8)
+                    storeBig(t277, 8, or(and(t309, xor(t308, 0xffffffffffffffff)), and(xor(t296, shr(31, t296)), t308)))
+                    setReg(10, t283)
                     mstore(PC, and(add(mload(PC), 4), WORD))
                 }
                 case 178 {
@@ -671,10 +679,10 @@ contract RISCV64 is IStep {
                     mstore(PC, and(add(mload(PC), 4), WORD))
                 }
                 case 25 {
-                    let t327 := reg(10)
+                    let t330 := reg(10)
                     switch reg(11)
                     case 1 {
-                        switch lt(t327, 7)
+                        switch lt(t330, 7)
                         case 0 {
                             setReg(10, 0xfffffffffffffff7)
                             mstore(PC, and(add(mload(PC), 4), WORD))
@@ -685,9 +693,9 @@ contract RISCV64 is IStep {
                         }
                     }
                     case 3 {
-                        switch or(eq(t327, 5), or(eq(t327, 3), eq(t327, 0)))
+                        switch or(eq(t330, 5), or(eq(t330, 3), eq(t330, 0)))
                         case 0 {
-                            switch or(eq(t327, 6), or(eq(t327, 4), or(eq(t327, 2), eq(t327, 1))))
+                            switch or(eq(t330, 6), or(eq(t330, 4), or(eq(t330, 2), eq(t330, 1))))
                             case 0 {
                                 setReg(10, 0xfffffffffffffff7)
                                 mstore(PC, and(add(mload(PC), 4), WORD))

@@ -16,7 +16,7 @@ type State interface {
 	Store(addr uint64, size uint8, big bool, v uint64)
 	// Primitive carries out Execute, PushThread, PopThread, MoveThread, KeyAppend, CloseLeaf or HostWrite.
 	Primitive(k StmtKind, a, b, c uint64)
-	// Query gives LastThread, ActiveEmpty, OracleWord or OracleCount.
+	// Query gives LastThread, ActiveEmpty, OracleWord, OracleCount or KeyType.
 	Query(op Op, a uint64) uint64
 }
 
@@ -73,7 +73,7 @@ func (e *evaluation) compute(n *Node) uint64 {
 		return e.state.Load(args[0], n.Size, n.Big)
 	case OracleWord:
 		return e.state.Query(n.Op, args[0])
-	case LastThread, ActiveEmpty, OracleCount:
+	case LastThread, ActiveEmpty, OracleCount, KeyType:
 		return e.state.Query(n.Op, 0)
 	}
 	return compute(n.Op, args)

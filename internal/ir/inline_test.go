@@ -49,7 +49,7 @@ func (l *lazy) compute(n *ir.Node) uint64 {
 		return l.state.Load(args[0], n.Size, n.Big)
 	case ir.OracleWord:
 		return l.state.Query(n.Op, args[0])
-	case ir.LastThread, ir.ActiveEmpty, ir.OracleCount:
+	case ir.LastThread, ir.ActiveEmpty, ir.OracleCount, ir.KeyType:
 		return l.state.Query(n.Op, 0)
 	}
 	return ir.Compute(n.Op, args)

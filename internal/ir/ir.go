@@ -57,6 +57,7 @@ const (
 	ActiveEmpty // 1 if the active stack is empty, after Pop or Move
 	OracleWord  // the first 8 bytes, big-endian and zero-padded, of the pre-image of the current key from offset a on
 	OracleCount // how many of them exist, 0 to 8, for the OracleWord read last
+	KeyType     // the first byte of the current key
 
 	numOps
 )
@@ -66,7 +67,7 @@ var opNames = [numOps]string{
 	DivU: "divu", DivS: "divs", RemU: "remu", RemS: "rems", And: "and", Or: "or", Xor: "xor", Shl: "shl", ShrU: "shru", ShrS: "shrs",
 	Eq: "eq", LtU: "ltu", LtS: "lts", Select: "select", Sext8: "sext8", Sext16: "sext16", Sext32: "sext32",
 	Clz: "clz", Ctz: "ctz", Popc: "popc", Bswap: "bswap", GetReg: "reg", GetCell: "get", Load: "load",
-	LastThread: "lastThread", ActiveEmpty: "activeEmpty", OracleWord: "oracleWord", OracleCount: "oracleCount",
+	LastThread: "lastThread", ActiveEmpty: "activeEmpty", OracleWord: "oracleWord", OracleCount: "oracleCount", KeyType: "keyType",
 }
 
 func (o Op) String() string { return opNames[o] }
@@ -436,7 +437,7 @@ func (b *Builder) HostWrite(fd, addr, n Value) {
 	b.stmt(&Stmt{Kind: HostWrite, A: fd.node, B: addr.node, C: n.node})
 }
 
-// LastThread, ActiveEmpty, OracleWord and OracleCount are the primitives with a value.
+// LastThread, ActiveEmpty, OracleWord, OracleCount and KeyType are the primitives with a value.
 
 func (b *Builder) LastThread() Value  { return b.node(&Node{Op: LastThread}) }
 func (b *Builder) ActiveEmpty() Value { return b.node(&Node{Op: ActiveEmpty}) }
@@ -444,3 +445,4 @@ func (b *Builder) OracleWord(offset Value) Value {
 	return b.node(&Node{Op: OracleWord, Args: []*Node{offset.node}})
 }
 func (b *Builder) OracleCount() Value { return b.node(&Node{Op: OracleCount}) }
+func (b *Builder) KeyType() Value     { return b.node(&Node{Op: KeyType}) }

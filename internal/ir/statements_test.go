@@ -193,7 +193,7 @@ func TestWrote(t *testing.T) {
 // TestNames looks for an operation, a cell or a trap without a name of its own.
 func TestNames(t *testing.T) {
 	var names []string
-	for op := ir.Const; op <= ir.OracleCount; op++ {
+	for op := ir.Const; op <= ir.KeyType; op++ {
 		names = append(names, op.String())
 	}
 	for c := ir.Cell(0); c < 64; c++ {

@@ -152,6 +152,8 @@ func (p *printer) formula(n *ir.Node) (text string, dirty bool) {
 		return "activeEmpty()", false
 	case ir.OracleWord:
 		return fmt.Sprintf("oracleWord(%s)", p.clean(a[0])), false
+	case ir.KeyType:
+		return "byte(0, mload(KEY))", false
 	case ir.OracleCount:
 		return "mload(ORACLE_COUNT)", false
 	}

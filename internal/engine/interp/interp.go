@@ -106,9 +106,10 @@ func (e *Engine) drop() {
 // forget drops the decoded instructions of a page that is about to be written.
 func (e *Engine) forget(page uint64) { clear(e.pages[page]) }
 
-// enter brings the page of pc into the code cache. A misaligned pc has none.
+// enter brings the page of pc into the code cache. A misaligned pc has none. Nor has one beyond the addresses of 32
+// bits, which no program comes to but a forged snapshot may have: Step fetches from the wrapped address.
 func (e *Engine) enter(pc uint64) bool {
-	if pc%e.isa.Align != 0 {
+	if pc%e.isa.Align != 0 || e.m.Wrap(pc) != pc {
 		return false
 	}
 	number := pc / machine.PageSize

@@ -56,176 +56,183 @@ func syscallMips32le(s *System) {
 			cells[ir.PC] = t30
 			cells[ir.NextPC] = ((t30 + 4) & 0xffffffff)
 		case 5:
-			t35 := cells[ir.PreimageOffset]
-			t36 := s.oracleWord(t35)
-			t37 := s.oracleCount()
-			if t37 != 0 {
-				t39 := t37
-				if t13 < t37 {
-					t39 = t13
+			t35 := uint64(m.Key[0])
+			switch t35 {
+			case 1, 2, 4, 5, 6:
+				t36 := cells[ir.PreimageOffset]
+				t37 := s.oracleWord(t36)
+				t38 := s.oracleCount()
+				if t38 != 0 {
+					t40 := t38
+					if t13 < t38 {
+						t40 = t13
+					}
+					t42 := (t9 & 7)
+					t44 := (t9 & 0xfffffffffffffff8)
+					t46 := (t42 << 3)
+					t48 := (8 - t42)
+					t50 := t48
+					if t40 < t48 {
+						t50 = t40
+					}
+					t59 := uint64(0)
+					if t50 != 0 {
+						t59 = (uint64(0xffffffffffffffff) << ((0x40 - (t50 << 3)) & 63))
+					}
+					t60 := (t59 >> (t46 & 63))
+					t61 := m.Load(t44, 8, true)
+					m.Store(t44, 8, true, ((t61 & (t60 ^ 0xffffffffffffffff)) | ((t37 >> (t46 & 63)) & t60)))
+					cells[ir.PreimageOffset] = (t36 + t50)
+					cells[2] = uint64(int32(t50))
+					cells[7] = 0
+					t73 := cells[ir.NextPC]
+					cells[ir.PC] = t73
+					cells[ir.NextPC] = ((t73 + 4) & 0xffffffff)
+				} else {
+					cells[ir.ExitCode] = 2
+					cells[ir.Exited] = 1
 				}
-				t41 := (t9 & 7)
-				t43 := (t9 & 0xfffffffffffffff8)
-				t45 := (t41 << 3)
-				t47 := (8 - t41)
-				t49 := t47
-				if t39 < t47 {
-					t49 = t39
-				}
-				t58 := uint64(0)
-				if t49 != 0 {
-					t58 = (uint64(0xffffffffffffffff) << ((0x40 - (t49 << 3)) & 63))
-				}
-				t59 := (t58 >> (t45 & 63))
-				t60 := m.Load(t43, 8, true)
-				m.Store(t43, 8, true, ((t60 & (t59 ^ 0xffffffffffffffff)) | ((t36 >> (t45 & 63)) & t59)))
-				cells[ir.PreimageOffset] = (t35 + t49)
-				cells[2] = uint64(int32(t49))
-				cells[7] = 0
-				t72 := cells[ir.NextPC]
-				cells[ir.PC] = t72
-				cells[ir.NextPC] = ((t72 + 4) & 0xffffffff)
-			} else {
+			default:
 				cells[ir.ExitCode] = 2
 				cells[ir.Exited] = 1
 			}
 		case 100:
 			cells[2] = 0xb
 			cells[7] = 0xffffffffffffffff
-			t85 := cells[ir.NextPC]
-			cells[ir.PC] = t85
-			cells[ir.NextPC] = ((t85 + 4) & 0xffffffff)
+			t88 := cells[ir.NextPC]
+			cells[ir.PC] = t88
+			cells[ir.NextPC] = ((t88 + 4) & 0xffffffff)
 		default:
 			cells[2] = 9
 			cells[7] = 0xffffffffffffffff
-			t96 := cells[ir.NextPC]
-			cells[ir.PC] = t96
-			cells[ir.NextPC] = ((t96 + 4) & 0xffffffff)
+			t99 := cells[ir.NextPC]
+			cells[ir.PC] = t99
+			cells[ir.NextPC] = ((t99 + 4) & 0xffffffff)
 		}
 	case 4004:
-		t104 := (cells[4] & 0xffffffff)
-		t108 := (cells[5] & 0xffffffff)
-		t112 := (cells[6] & 0xffffffff)
-		switch t104 {
+		t107 := (cells[4] & 0xffffffff)
+		t111 := (cells[5] & 0xffffffff)
+		t115 := (cells[6] & 0xffffffff)
+		switch t107 {
 		case 1, 2, 4:
-			s.hostWrite(t104, t108, t112)
-			cells[2] = uint64(int32(t112))
+			s.hostWrite(t107, t111, t115)
+			cells[2] = uint64(int32(t115))
 			cells[7] = 0
-			t118 := cells[ir.NextPC]
-			cells[ir.PC] = t118
-			cells[ir.NextPC] = ((t118 + 4) & 0xffffffff)
+			t121 := cells[ir.NextPC]
+			cells[ir.PC] = t121
+			cells[ir.NextPC] = ((t121 + 4) & 0xffffffff)
 		case 6:
-			t124 := (t108 & 7)
-			t128 := (t124 << 3)
-			t130 := (8 - t124)
-			t132 := t130
-			if t112 < t130 {
-				t132 = t112
+			t127 := (t111 & 7)
+			t131 := (t127 << 3)
+			t133 := (8 - t127)
+			t135 := t133
+			if t115 < t133 {
+				t135 = t115
 			}
-			t133 := m.Load((t108 & 0xfffffffffffffff8), 8, true)
-			if t132 != 0 {
-				m.KeyAppend(t132, ((t133 << (t128 & 63)) >> ((0x40 - (t132 << 3)) & 63)))
+			t136 := m.Load((t111 & 0xfffffffffffffff8), 8, true)
+			if t135 != 0 {
+				m.KeyAppend(t135, ((t136 << (t131 & 63)) >> ((0x40 - (t135 << 3)) & 63)))
 			}
 			cells[ir.PreimageOffset] = 0
-			cells[2] = uint64(int32(t132))
+			cells[2] = uint64(int32(t135))
 			cells[7] = 0
-			t146 := cells[ir.NextPC]
-			cells[ir.PC] = t146
-			cells[ir.NextPC] = ((t146 + 4) & 0xffffffff)
+			t149 := cells[ir.NextPC]
+			cells[ir.PC] = t149
+			cells[ir.NextPC] = ((t149 + 4) & 0xffffffff)
 		case 100:
 			cells[2] = 0xb
 			cells[7] = 0xffffffffffffffff
-			t157 := cells[ir.NextPC]
-			cells[ir.PC] = t157
-			cells[ir.NextPC] = ((t157 + 4) & 0xffffffff)
+			t160 := cells[ir.NextPC]
+			cells[ir.PC] = t160
+			cells[ir.NextPC] = ((t160 + 4) & 0xffffffff)
 		default:
 			cells[2] = 9
 			cells[7] = 0xffffffffffffffff
-			t168 := cells[ir.NextPC]
-			cells[ir.PC] = t168
-			cells[ir.NextPC] = ((t168 + 4) & 0xffffffff)
+			t171 := cells[ir.NextPC]
+			cells[ir.PC] = t171
+			cells[ir.NextPC] = ((t171 + 4) & 0xffffffff)
 		}
 	case 4005:
 		cells[2] = 9
 		cells[7] = 0xffffffffffffffff
-		t179 := cells[ir.NextPC]
-		cells[ir.PC] = t179
-		cells[ir.NextPC] = ((t179 + 4) & 0xffffffff)
+		t182 := cells[ir.NextPC]
+		cells[ir.PC] = t182
+		cells[ir.NextPC] = ((t182 + 4) & 0xffffffff)
 	case 4090:
-		t187 := (cells[4] & 0xffffffff)
-		t191 := (cells[5] & 0xffffffff)
-		if t187 != 0 {
-			cells[2] = uint64(int32(t187))
+		t190 := (cells[4] & 0xffffffff)
+		t194 := (cells[5] & 0xffffffff)
+		if t190 != 0 {
+			cells[2] = uint64(int32(t190))
 			cells[7] = 0
-			t197 := cells[ir.NextPC]
-			cells[ir.PC] = t197
-			cells[ir.NextPC] = ((t197 + 4) & 0xffffffff)
+			t200 := cells[ir.NextPC]
+			cells[ir.PC] = t200
+			cells[ir.NextPC] = ((t200 + 4) & 0xffffffff)
 		} else {
-			t202 := cells[ir.Heap]
-			t206 := ((t191 + 0xfff) & 0xfffffffffffff000)
-			t207 := (t202 + t206)
-			if ((words.Truth(t206 < t191) | words.Truth(t207 < t202)) | words.Truth(0x60000000 < t207)) != 0 {
+			t205 := cells[ir.Heap]
+			t209 := ((t194 + 0xfff) & 0xfffffffffffff000)
+			t210 := (t205 + t209)
+			if ((words.Truth(t209 < t194) | words.Truth(t210 < t205)) | words.Truth(0x60000000 < t210)) != 0 {
 				cells[2] = 0x16
 				cells[7] = 0xffffffffffffffff
-				t220 := cells[ir.NextPC]
-				cells[ir.PC] = t220
-				cells[ir.NextPC] = ((t220 + 4) & 0xffffffff)
+				t223 := cells[ir.NextPC]
+				cells[ir.PC] = t223
+				cells[ir.NextPC] = ((t223 + 4) & 0xffffffff)
 			} else {
-				cells[ir.Heap] = t207
-				cells[2] = uint64(int32(t202))
+				cells[ir.Heap] = t210
+				cells[2] = uint64(int32(t205))
 				cells[7] = 0
-				t230 := cells[ir.NextPC]
-				cells[ir.PC] = t230
-				cells[ir.NextPC] = ((t230 + 4) & 0xffffffff)
+				t233 := cells[ir.NextPC]
+				cells[ir.PC] = t233
+				cells[ir.NextPC] = ((t233 + 4) & 0xffffffff)
 			}
 		}
 	case 4210:
-		t238 := (cells[4] & 0xffffffff)
-		t242 := (cells[5] & 0xffffffff)
-		if t238 != 0 {
-			cells[2] = uint64(int32(t238))
+		t241 := (cells[4] & 0xffffffff)
+		t245 := (cells[5] & 0xffffffff)
+		if t241 != 0 {
+			cells[2] = uint64(int32(t241))
 			cells[7] = 0
-			t248 := cells[ir.NextPC]
-			cells[ir.PC] = t248
-			cells[ir.NextPC] = ((t248 + 4) & 0xffffffff)
+			t251 := cells[ir.NextPC]
+			cells[ir.PC] = t251
+			cells[ir.NextPC] = ((t251 + 4) & 0xffffffff)
 		} else {
-			t253 := cells[ir.Heap]
-			t257 := ((t242 + 0xfff) & 0xfffffffffffff000)
-			t258 := (t253 + t257)
-			if ((words.Truth(t257 < t242) | words.Truth(t258 < t253)) | words.Truth(0x60000000 < t258)) != 0 {
+			t256 := cells[ir.Heap]
+			t260 := ((t245 + 0xfff) & 0xfffffffffffff000)
+			t261 := (t256 + t260)
+			if ((words.Truth(t260 < t245) | words.Truth(t261 < t256)) | words.Truth(0x60000000 < t261)) != 0 {
 				cells[2] = 0x16
 				cells[7] = 0xffffffffffffffff
-				t271 := cells[ir.NextPC]
-				cells[ir.PC] = t271
-				cells[ir.NextPC] = ((t271 + 4) & 0xffffffff)
+				t274 := cells[ir.NextPC]
+				cells[ir.PC] = t274
+				cells[ir.NextPC] = ((t274 + 4) & 0xffffffff)
 			} else {
-				cells[ir.Heap] = t258
-				cells[2] = uint64(int32(t253))
+				cells[ir.Heap] = t261
+				cells[2] = uint64(int32(t256))
 				cells[7] = 0
-				t281 := cells[ir.NextPC]
-				cells[ir.PC] = t281
-				cells[ir.NextPC] = ((t281 + 4) & 0xffffffff)
+				t284 := cells[ir.NextPC]
+				cells[ir.PC] = t284
+				cells[ir.NextPC] = ((t284 + 4) & 0xffffffff)
 			}
 		}
 	case 4045:
 		cells[2] = 0x40000000
 		cells[7] = 0
-		t292 := cells[ir.NextPC]
-		cells[ir.PC] = t292
-		cells[ir.NextPC] = ((t292 + 4) & 0xffffffff)
+		t295 := cells[ir.NextPC]
+		cells[ir.PC] = t295
+		cells[ir.NextPC] = ((t295 + 4) & 0xffffffff)
 	case 4120:
-		t304 := (cells[5] & 0xffffffff)
+		t307 := (cells[5] & 0xffffffff)
 		if (cells[4] & 0xffffffff) == 0x50f00 {
-			t307 := cells[ir.NextThread]
-			cells[ir.NextThread] = (t307 + 1)
-			cells[2] = uint64(int32(t307))
+			t310 := cells[ir.NextThread]
+			cells[ir.NextThread] = (t310 + 1)
+			cells[2] = uint64(int32(t310))
 			cells[7] = 0
-			t315 := cells[ir.NextPC]
-			cells[ir.PC] = t315
-			cells[ir.NextPC] = ((t315 + 4) & 0xffffffff)
+			t318 := cells[ir.NextPC]
+			cells[ir.PC] = t318
+			cells[ir.NextPC] = ((t318 + 4) & 0xffffffff)
 			m.PushThread()
-			cells[ir.ThreadID] = t307
-			cells[0x1d] = uint64(int32(t304))
+			cells[ir.ThreadID] = t310
+			cells[0x1d] = uint64(int32(t307))
 			cells[2] = 0
 			cells[ir.Quantum] = 0
 		} else {
@@ -233,12 +240,12 @@ func syscallMips32le(s *System) {
 			cells[ir.Exited] = 1
 		}
 	case 4001:
-		t333 := ((cells[4] & 0xffffffff) & 0xff)
+		t336 := ((cells[4] & 0xffffffff) & 0xff)
 		cells[ir.ThreadExited] = 1
-		cells[ir.ThreadExit] = t333
-		t335 := words.Truth(m.LastThread())
-		if t335 != 0 {
-			cells[ir.ExitCode] = t333
+		cells[ir.ThreadExit] = t336
+		t338 := words.Truth(m.LastThread())
+		if t338 != 0 {
+			cells[ir.ExitCode] = t336
 			cells[ir.Exited] = 1
 		}
 	case 4246:
@@ -247,281 +254,281 @@ func syscallMips32le(s *System) {
 	case 4162:
 		cells[2] = 0
 		cells[7] = 0
-		t350 := cells[ir.NextPC]
-		cells[ir.PC] = t350
-		cells[ir.NextPC] = ((t350 + 4) & 0xffffffff)
+		t353 := cells[ir.NextPC]
+		cells[ir.PC] = t353
+		cells[ir.NextPC] = ((t353 + 4) & 0xffffffff)
 		m.MoveThread()
-		t355 := words.Truth(m.ActiveEmpty())
-		if t355 != 0 {
+		t358 := words.Truth(m.ActiveEmpty())
+		if t358 != 0 {
 			cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 		}
 		cells[ir.Quantum] = 0
 	case 4166:
 		cells[2] = 0
 		cells[7] = 0
-		t366 := cells[ir.NextPC]
-		cells[ir.PC] = t366
-		cells[ir.NextPC] = ((t366 + 4) & 0xffffffff)
+		t369 := cells[ir.NextPC]
+		cells[ir.PC] = t369
+		cells[ir.NextPC] = ((t369 + 4) & 0xffffffff)
 		m.MoveThread()
-		t371 := words.Truth(m.ActiveEmpty())
-		if t371 != 0 {
+		t374 := words.Truth(m.ActiveEmpty())
+		if t374 != 0 {
 			cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 		}
 		cells[ir.Quantum] = 0
 	case 4263:
-		t385 := ((cells[5] & 0xffffffff) & 0xfffffffffffffffc)
+		t388 := ((cells[5] & 0xffffffff) & 0xfffffffffffffffc)
 		switch cells[4] & 0xffffffff {
 		case 0:
-			m.Store(t385, 4, false, 0)
+			m.Store(t388, 4, false, 0)
 			m.CloseLeaf()
-			m.Store(((t385 + 4) & 0xffffffff), 4, false, 0)
+			m.Store(((t388 + 4) & 0xffffffff), 4, false, 0)
 			cells[2] = 0
 			cells[7] = 0
-			t398 := cells[ir.NextPC]
-			cells[ir.PC] = t398
-			cells[ir.NextPC] = ((t398 + 4) & 0xffffffff)
+			t401 := cells[ir.NextPC]
+			cells[ir.PC] = t401
+			cells[ir.NextPC] = ((t401 + 4) & 0xffffffff)
 		case 1:
-			t403 := cells[ir.Step]
-			m.Store(t385, 4, false, words.DivU(t403, 0x989680))
+			t406 := cells[ir.Step]
+			m.Store(t388, 4, false, words.DivU(t406, 0x989680))
 			m.CloseLeaf()
-			m.Store(((t385 + 4) & 0xffffffff), 4, false, (words.RemU(t403, 0x989680) * 0x64))
+			m.Store(((t388 + 4) & 0xffffffff), 4, false, (words.RemU(t406, 0x989680) * 0x64))
 			cells[2] = 0
 			cells[7] = 0
-			t419 := cells[ir.NextPC]
-			cells[ir.PC] = t419
-			cells[ir.NextPC] = ((t419 + 4) & 0xffffffff)
+			t422 := cells[ir.NextPC]
+			cells[ir.PC] = t422
+			cells[ir.NextPC] = ((t422 + 4) & 0xffffffff)
 		default:
 			cells[2] = 0x16
 			cells[7] = 0xffffffffffffffff
-			t430 := cells[ir.NextPC]
-			cells[ir.PC] = t430
-			cells[ir.NextPC] = ((t430 + 4) & 0xffffffff)
+			t433 := cells[ir.NextPC]
+			cells[ir.PC] = t433
+			cells[ir.NextPC] = ((t433 + 4) & 0xffffffff)
 		}
 	case 4403:
-		t444 := ((cells[5] & 0xffffffff) & 0xfffffffffffffff8)
+		t447 := ((cells[5] & 0xffffffff) & 0xfffffffffffffff8)
 		switch cells[4] & 0xffffffff {
 		case 0:
-			m.Store(t444, 8, false, 0)
+			m.Store(t447, 8, false, 0)
 			m.CloseLeaf()
-			m.Store(((t444 + 8) & 0xffffffff), 8, false, 0)
+			m.Store(((t447 + 8) & 0xffffffff), 8, false, 0)
 			cells[2] = 0
 			cells[7] = 0
-			t457 := cells[ir.NextPC]
-			cells[ir.PC] = t457
-			cells[ir.NextPC] = ((t457 + 4) & 0xffffffff)
+			t460 := cells[ir.NextPC]
+			cells[ir.PC] = t460
+			cells[ir.NextPC] = ((t460 + 4) & 0xffffffff)
 		case 1:
-			t462 := cells[ir.Step]
-			m.Store(t444, 8, false, words.DivU(t462, 0x989680))
+			t465 := cells[ir.Step]
+			m.Store(t447, 8, false, words.DivU(t465, 0x989680))
 			m.CloseLeaf()
-			m.Store(((t444 + 8) & 0xffffffff), 8, false, (words.RemU(t462, 0x989680) * 0x64))
+			m.Store(((t447 + 8) & 0xffffffff), 8, false, (words.RemU(t465, 0x989680) * 0x64))
 			cells[2] = 0
 			cells[7] = 0
-			t478 := cells[ir.NextPC]
-			cells[ir.PC] = t478
-			cells[ir.NextPC] = ((t478 + 4) & 0xffffffff)
+			t481 := cells[ir.NextPC]
+			cells[ir.PC] = t481
+			cells[ir.NextPC] = ((t481 + 4) & 0xffffffff)
 		default:
 			cells[2] = 0x16
 			cells[7] = 0xffffffffffffffff
-			t489 := cells[ir.NextPC]
-			cells[ir.PC] = t489
-			cells[ir.NextPC] = ((t489 + 4) & 0xffffffff)
+			t492 := cells[ir.NextPC]
+			cells[ir.PC] = t492
+			cells[ir.NextPC] = ((t492 + 4) & 0xffffffff)
 		}
 	case 4238:
-		t499 := ((cells[4] & 0xffffffff) & 0xfffffffffffffffc)
-		t507 := (cells[6] & 0xffffffff)
+		t502 := ((cells[4] & 0xffffffff) & 0xfffffffffffffffc)
+		t510 := (cells[6] & 0xffffffff)
 		switch cells[5] & 0xffffffff {
 		case 128:
-			t508 := m.Load(t499, 4, false)
-			if t508 == (t507 & 0xffffffff) {
+			t511 := m.Load(t502, 4, false)
+			if t511 == (t510 & 0xffffffff) {
 				cells[2] = 0
 				cells[7] = 0
-				t518 := cells[ir.NextPC]
-				cells[ir.PC] = t518
-				cells[ir.NextPC] = ((t518 + 4) & 0xffffffff)
+				t521 := cells[ir.NextPC]
+				cells[ir.PC] = t521
+				cells[ir.NextPC] = ((t521 + 4) & 0xffffffff)
 				m.MoveThread()
-				t523 := words.Truth(m.ActiveEmpty())
-				if t523 != 0 {
+				t526 := words.Truth(m.ActiveEmpty())
+				if t526 != 0 {
 					cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 				}
 				cells[ir.Quantum] = 0
 			} else {
 				cells[2] = 0xb
 				cells[7] = 0xffffffffffffffff
-				t534 := cells[ir.NextPC]
-				cells[ir.PC] = t534
-				cells[ir.NextPC] = ((t534 + 4) & 0xffffffff)
+				t537 := cells[ir.NextPC]
+				cells[ir.PC] = t537
+				cells[ir.NextPC] = ((t537 + 4) & 0xffffffff)
 			}
 		case 129:
 			cells[2] = 0
 			cells[7] = 0
-			t545 := cells[ir.NextPC]
-			cells[ir.PC] = t545
-			cells[ir.NextPC] = ((t545 + 4) & 0xffffffff)
+			t548 := cells[ir.NextPC]
+			cells[ir.PC] = t548
+			cells[ir.NextPC] = ((t548 + 4) & 0xffffffff)
 			m.MoveThread()
-			t550 := words.Truth(m.ActiveEmpty())
-			if t550 != 0 {
+			t553 := words.Truth(m.ActiveEmpty())
+			if t553 != 0 {
 				cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 			}
 			cells[ir.Quantum] = 0
 		default:
 			cells[2] = 0x16
 			cells[7] = 0xffffffffffffffff
-			t561 := cells[ir.NextPC]
-			cells[ir.PC] = t561
-			cells[ir.NextPC] = ((t561 + 4) & 0xffffffff)
+			t564 := cells[ir.NextPC]
+			cells[ir.PC] = t564
+			cells[ir.NextPC] = ((t564 + 4) & 0xffffffff)
 		}
 	case 4422:
-		t571 := ((cells[4] & 0xffffffff) & 0xfffffffffffffffc)
-		t579 := (cells[6] & 0xffffffff)
+		t574 := ((cells[4] & 0xffffffff) & 0xfffffffffffffffc)
+		t582 := (cells[6] & 0xffffffff)
 		switch cells[5] & 0xffffffff {
 		case 128:
-			t580 := m.Load(t571, 4, false)
-			if t580 == (t579 & 0xffffffff) {
+			t583 := m.Load(t574, 4, false)
+			if t583 == (t582 & 0xffffffff) {
 				cells[2] = 0
 				cells[7] = 0
-				t590 := cells[ir.NextPC]
-				cells[ir.PC] = t590
-				cells[ir.NextPC] = ((t590 + 4) & 0xffffffff)
+				t593 := cells[ir.NextPC]
+				cells[ir.PC] = t593
+				cells[ir.NextPC] = ((t593 + 4) & 0xffffffff)
 				m.MoveThread()
-				t595 := words.Truth(m.ActiveEmpty())
-				if t595 != 0 {
+				t598 := words.Truth(m.ActiveEmpty())
+				if t598 != 0 {
 					cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 				}
 				cells[ir.Quantum] = 0
 			} else {
 				cells[2] = 0xb
 				cells[7] = 0xffffffffffffffff
-				t606 := cells[ir.NextPC]
-				cells[ir.PC] = t606
-				cells[ir.NextPC] = ((t606 + 4) & 0xffffffff)
+				t609 := cells[ir.NextPC]
+				cells[ir.PC] = t609
+				cells[ir.NextPC] = ((t609 + 4) & 0xffffffff)
 			}
 		case 129:
 			cells[2] = 0
 			cells[7] = 0
-			t617 := cells[ir.NextPC]
-			cells[ir.PC] = t617
-			cells[ir.NextPC] = ((t617 + 4) & 0xffffffff)
+			t620 := cells[ir.NextPC]
+			cells[ir.PC] = t620
+			cells[ir.NextPC] = ((t620 + 4) & 0xffffffff)
 			m.MoveThread()
-			t622 := words.Truth(m.ActiveEmpty())
-			if t622 != 0 {
+			t625 := words.Truth(m.ActiveEmpty())
+			if t625 != 0 {
 				cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 			}
 			cells[ir.Quantum] = 0
 		default:
 			cells[2] = 0x16
 			cells[7] = 0xffffffffffffffff
-			t633 := cells[ir.NextPC]
-			cells[ir.PC] = t633
-			cells[ir.NextPC] = ((t633 + 4) & 0xffffffff)
+			t636 := cells[ir.NextPC]
+			cells[ir.PC] = t636
+			cells[ir.NextPC] = ((t636 + 4) & 0xffffffff)
 		}
 	case 4353:
-		t641 := (cells[4] & 0xffffffff)
-		t645 := (cells[5] & 0xffffffff)
-		t647 := (t641 & 7)
-		t649 := (t641 & 0xfffffffffffffff8)
-		t653 := (8 - t647)
-		t655 := t653
-		if t645 < t653 {
-			t655 = t645
+		t644 := (cells[4] & 0xffffffff)
+		t648 := (cells[5] & 0xffffffff)
+		t650 := (t644 & 7)
+		t652 := (t644 & 0xfffffffffffffff8)
+		t656 := (8 - t650)
+		t658 := t656
+		if t648 < t656 {
+			t658 = t648
 		}
-		t658 := (cells[ir.Step] + 0x9e3779b97f4a7c15)
-		t663 := ((t658 ^ (t658 >> 30)) * 0xbf58476d1ce4e5b9)
-		t668 := ((t663 ^ (t663 >> 27)) * 0x94d049bb133111eb)
-		t679 := uint64(0)
-		if t655 != 0 {
-			t679 = (uint64(0xffffffffffffffff) << ((0x40 - (t655 << 3)) & 63))
+		t661 := (cells[ir.Step] + 0x9e3779b97f4a7c15)
+		t666 := ((t661 ^ (t661 >> 30)) * 0xbf58476d1ce4e5b9)
+		t671 := ((t666 ^ (t666 >> 27)) * 0x94d049bb133111eb)
+		t682 := uint64(0)
+		if t658 != 0 {
+			t682 = (uint64(0xffffffffffffffff) << ((0x40 - (t658 << 3)) & 63))
 		}
-		t680 := (t679 >> ((t647 << 3) & 63))
-		t681 := m.Load(t649, 8, true)
-		m.Store(t649, 8, true, ((t681 & (t680 ^ 0xffffffffffffffff)) | ((t668 ^ (t668 >> 31)) & t680)))
-		cells[2] = uint64(int32(t655))
+		t683 := (t682 >> ((t650 << 3) & 63))
+		t684 := m.Load(t652, 8, true)
+		m.Store(t652, 8, true, ((t684 & (t683 ^ 0xffffffffffffffff)) | ((t671 ^ (t671 >> 31)) & t683)))
+		cells[2] = uint64(int32(t658))
 		cells[7] = 0
-		t692 := cells[ir.NextPC]
-		cells[ir.PC] = t692
-		cells[ir.NextPC] = ((t692 + 4) & 0xffffffff)
+		t695 := cells[ir.NextPC]
+		cells[ir.PC] = t695
+		cells[ir.NextPC] = ((t695 + 4) & 0xffffffff)
 	case 4222:
 		cells[2] = uint64(int32(cells[ir.ThreadID]))
 		cells[7] = 0
-		t703 := cells[ir.NextPC]
-		cells[ir.PC] = t703
-		cells[ir.NextPC] = ((t703 + 4) & 0xffffffff)
+		t706 := cells[ir.NextPC]
+		cells[ir.PC] = t706
+		cells[ir.NextPC] = ((t706 + 4) & 0xffffffff)
 	case 4020:
 		cells[2] = 0
 		cells[7] = 0
-		t714 := cells[ir.NextPC]
-		cells[ir.PC] = t714
-		cells[ir.NextPC] = ((t714 + 4) & 0xffffffff)
+		t717 := cells[ir.NextPC]
+		cells[ir.PC] = t717
+		cells[ir.NextPC] = ((t717 + 4) & 0xffffffff)
 	case 4055:
-		t722 := (cells[4] & 0xffffffff)
+		t725 := (cells[4] & 0xffffffff)
 		switch cells[5] & 0xffffffff {
 		case 1:
-			if t722 < 7 {
+			if t725 < 7 {
 				cells[2] = 0
 				cells[7] = 0
-				t735 := cells[ir.NextPC]
-				cells[ir.PC] = t735
-				cells[ir.NextPC] = ((t735 + 4) & 0xffffffff)
+				t738 := cells[ir.NextPC]
+				cells[ir.PC] = t738
+				cells[ir.NextPC] = ((t738 + 4) & 0xffffffff)
 			} else {
 				cells[2] = 9
 				cells[7] = 0xffffffffffffffff
-				t746 := cells[ir.NextPC]
-				cells[ir.PC] = t746
-				cells[ir.NextPC] = ((t746 + 4) & 0xffffffff)
+				t749 := cells[ir.NextPC]
+				cells[ir.PC] = t749
+				cells[ir.NextPC] = ((t749 + 4) & 0xffffffff)
 			}
 		case 3:
-			switch t722 {
+			switch t725 {
 			case 0, 3, 5:
 				cells[2] = 0
 				cells[7] = 0
-				t757 := cells[ir.NextPC]
-				cells[ir.PC] = t757
-				cells[ir.NextPC] = ((t757 + 4) & 0xffffffff)
+				t760 := cells[ir.NextPC]
+				cells[ir.PC] = t760
+				cells[ir.NextPC] = ((t760 + 4) & 0xffffffff)
 			case 1, 2, 4, 6:
 				cells[2] = 1
 				cells[7] = 0
-				t768 := cells[ir.NextPC]
-				cells[ir.PC] = t768
-				cells[ir.NextPC] = ((t768 + 4) & 0xffffffff)
+				t771 := cells[ir.NextPC]
+				cells[ir.PC] = t771
+				cells[ir.NextPC] = ((t771 + 4) & 0xffffffff)
 			default:
 				cells[2] = 9
 				cells[7] = 0xffffffffffffffff
-				t779 := cells[ir.NextPC]
-				cells[ir.PC] = t779
-				cells[ir.NextPC] = ((t779 + 4) & 0xffffffff)
+				t782 := cells[ir.NextPC]
+				cells[ir.PC] = t782
+				cells[ir.NextPC] = ((t782 + 4) & 0xffffffff)
 			}
 		default:
 			cells[2] = 0x16
 			cells[7] = 0xffffffffffffffff
-			t790 := cells[ir.NextPC]
-			cells[ir.PC] = t790
-			cells[ir.NextPC] = ((t790 + 4) & 0xffffffff)
+			t793 := cells[ir.NextPC]
+			cells[ir.PC] = t793
+			cells[ir.NextPC] = ((t793 + 4) & 0xffffffff)
 		}
 	case 4325:
 		if ((cells[5] & 0xffffffff) & 0x80) != 0 {
 			cells[2] = 0x64
 			cells[7] = 0
-			t807 := cells[ir.NextPC]
-			cells[ir.PC] = t807
-			cells[ir.NextPC] = ((t807 + 4) & 0xffffffff)
+			t810 := cells[ir.NextPC]
+			cells[ir.PC] = t810
+			cells[ir.NextPC] = ((t810 + 4) & 0xffffffff)
 		} else {
 			cells[2] = 0x16
 			cells[7] = 0xffffffffffffffff
-			t818 := cells[ir.NextPC]
-			cells[ir.PC] = t818
-			cells[ir.NextPC] = ((t818 + 4) & 0xffffffff)
+			t821 := cells[ir.NextPC]
+			cells[ir.PC] = t821
+			cells[ir.NextPC] = ((t821 + 4) & 0xffffffff)
 		}
 	case 4091, 4125, 4240, 4218, 4195, 4206, 4194, 4338, 4006, 4200, 4106, 4108, 4213, 4215, 4288, 4085, 4298, 4054, 4326, 4328, 4249, 4313, 4122, 4024, 4047, 4019, 4140, 4217, 4266, 4076, 4104, 4257, 4258, 4261:
 		cells[2] = 0
 		cells[7] = 0
-		t829 := cells[ir.NextPC]
-		cells[ir.PC] = t829
-		cells[ir.NextPC] = ((t829 + 4) & 0xffffffff)
+		t832 := cells[ir.NextPC]
+		cells[ir.PC] = t832
+		cells[ir.NextPC] = ((t832 + 4) & 0xffffffff)
 	default:
 		cells[2] = 0x59
 		cells[7] = 0xffffffffffffffff
-		t840 := cells[ir.NextPC]
-		cells[ir.PC] = t840
-		cells[ir.NextPC] = ((t840 + 4) & 0xffffffff)
+		t843 := cells[ir.NextPC]
+		cells[ir.PC] = t843
+		cells[ir.NextPC] = ((t843 + 4) & 0xffffffff)
 	}
 	_ = words.Truth
 }

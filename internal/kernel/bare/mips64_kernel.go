@@ -56,148 +56,155 @@ func syscallMips64(s *System) {
 			cells[ir.PC] = t18
 			cells[ir.NextPC] = (t18 + 4)
 		case 5:
-			t21 := cells[ir.PreimageOffset]
-			t22 := s.oracleWord(t21)
-			t23 := s.oracleCount()
-			if t23 != 0 {
-				t25 := t23
-				if t7 < t23 {
-					t25 = t7
+			t21 := uint64(m.Key[0])
+			switch t21 {
+			case 1, 2, 4, 5, 6:
+				t22 := cells[ir.PreimageOffset]
+				t23 := s.oracleWord(t22)
+				t24 := s.oracleCount()
+				if t24 != 0 {
+					t26 := t24
+					if t7 < t24 {
+						t26 = t7
+					}
+					t28 := (t5 & 7)
+					t30 := (t5 & 0xfffffffffffffff8)
+					t32 := (t28 << 3)
+					t34 := (8 - t28)
+					t36 := t34
+					if t26 < t34 {
+						t36 = t26
+					}
+					t45 := uint64(0)
+					if t36 != 0 {
+						t45 = (uint64(0xffffffffffffffff) << ((0x40 - (t36 << 3)) & 63))
+					}
+					t46 := (t45 >> (t32 & 63))
+					t47 := m.Load(t30, 8, true)
+					m.Store(t30, 8, true, ((t47 & (t46 ^ 0xffffffffffffffff)) | ((t23 >> (t32 & 63)) & t46)))
+					cells[ir.PreimageOffset] = (t22 + t36)
+					cells[2] = t36
+					cells[7] = 0
+					t57 := cells[ir.NextPC]
+					cells[ir.PC] = t57
+					cells[ir.NextPC] = (t57 + 4)
+				} else {
+					cells[ir.ExitCode] = 2
+					cells[ir.Exited] = 1
 				}
-				t27 := (t5 & 7)
-				t29 := (t5 & 0xfffffffffffffff8)
-				t31 := (t27 << 3)
-				t33 := (8 - t27)
-				t35 := t33
-				if t25 < t33 {
-					t35 = t25
-				}
-				t44 := uint64(0)
-				if t35 != 0 {
-					t44 = (uint64(0xffffffffffffffff) << ((0x40 - (t35 << 3)) & 63))
-				}
-				t45 := (t44 >> (t31 & 63))
-				t46 := m.Load(t29, 8, true)
-				m.Store(t29, 8, true, ((t46 & (t45 ^ 0xffffffffffffffff)) | ((t22 >> (t31 & 63)) & t45)))
-				cells[ir.PreimageOffset] = (t21 + t35)
-				cells[2] = t35
-				cells[7] = 0
-				t56 := cells[ir.NextPC]
-				cells[ir.PC] = t56
-				cells[ir.NextPC] = (t56 + 4)
-			} else {
+			default:
 				cells[ir.ExitCode] = 2
 				cells[ir.Exited] = 1
 			}
 		case 100:
 			cells[2] = 0xb
 			cells[7] = 0xffffffffffffffff
-			t65 := cells[ir.NextPC]
-			cells[ir.PC] = t65
-			cells[ir.NextPC] = (t65 + 4)
+			t68 := cells[ir.NextPC]
+			cells[ir.PC] = t68
+			cells[ir.NextPC] = (t68 + 4)
 		default:
 			cells[2] = 9
 			cells[7] = 0xffffffffffffffff
-			t72 := cells[ir.NextPC]
-			cells[ir.PC] = t72
-			cells[ir.NextPC] = (t72 + 4)
+			t75 := cells[ir.NextPC]
+			cells[ir.PC] = t75
+			cells[ir.NextPC] = (t75 + 4)
 		}
 	case 5001:
-		t76 := cells[4]
-		t78 := cells[5]
-		t80 := cells[6]
-		switch t76 {
+		t79 := cells[4]
+		t81 := cells[5]
+		t83 := cells[6]
+		switch t79 {
 		case 1, 2, 4:
-			s.hostWrite(t76, t78, t80)
-			cells[2] = t80
+			s.hostWrite(t79, t81, t83)
+			cells[2] = t83
 			cells[7] = 0
-			t84 := cells[ir.NextPC]
-			cells[ir.PC] = t84
-			cells[ir.NextPC] = (t84 + 4)
+			t87 := cells[ir.NextPC]
+			cells[ir.PC] = t87
+			cells[ir.NextPC] = (t87 + 4)
 		case 6:
-			t88 := (t78 & 7)
-			t92 := (t88 << 3)
-			t94 := (8 - t88)
-			t96 := t94
-			if t80 < t94 {
-				t96 = t80
+			t91 := (t81 & 7)
+			t95 := (t91 << 3)
+			t97 := (8 - t91)
+			t99 := t97
+			if t83 < t97 {
+				t99 = t83
 			}
-			t97 := m.Load((t78 & 0xfffffffffffffff8), 8, true)
-			if t96 != 0 {
-				m.KeyAppend(t96, ((t97 << (t92 & 63)) >> ((0x40 - (t96 << 3)) & 63)))
+			t100 := m.Load((t81 & 0xfffffffffffffff8), 8, true)
+			if t99 != 0 {
+				m.KeyAppend(t99, ((t100 << (t95 & 63)) >> ((0x40 - (t99 << 3)) & 63)))
 			}
 			cells[ir.PreimageOffset] = 0
-			cells[2] = t96
+			cells[2] = t99
 			cells[7] = 0
-			t108 := cells[ir.NextPC]
-			cells[ir.PC] = t108
-			cells[ir.NextPC] = (t108 + 4)
+			t111 := cells[ir.NextPC]
+			cells[ir.PC] = t111
+			cells[ir.NextPC] = (t111 + 4)
 		case 100:
 			cells[2] = 0xb
 			cells[7] = 0xffffffffffffffff
-			t115 := cells[ir.NextPC]
-			cells[ir.PC] = t115
-			cells[ir.NextPC] = (t115 + 4)
+			t118 := cells[ir.NextPC]
+			cells[ir.PC] = t118
+			cells[ir.NextPC] = (t118 + 4)
 		default:
 			cells[2] = 9
 			cells[7] = 0xffffffffffffffff
-			t122 := cells[ir.NextPC]
-			cells[ir.PC] = t122
-			cells[ir.NextPC] = (t122 + 4)
+			t125 := cells[ir.NextPC]
+			cells[ir.PC] = t125
+			cells[ir.NextPC] = (t125 + 4)
 		}
 	case 5002:
 		cells[2] = 9
 		cells[7] = 0xffffffffffffffff
-		t129 := cells[ir.NextPC]
-		cells[ir.PC] = t129
-		cells[ir.NextPC] = (t129 + 4)
+		t132 := cells[ir.NextPC]
+		cells[ir.PC] = t132
+		cells[ir.NextPC] = (t132 + 4)
 	case 5009:
-		t133 := cells[4]
-		t135 := cells[5]
-		if t133 != 0 {
-			cells[2] = t133
+		t136 := cells[4]
+		t138 := cells[5]
+		if t136 != 0 {
+			cells[2] = t136
 			cells[7] = 0
-			t139 := cells[ir.NextPC]
-			cells[ir.PC] = t139
-			cells[ir.NextPC] = (t139 + 4)
+			t142 := cells[ir.NextPC]
+			cells[ir.PC] = t142
+			cells[ir.NextPC] = (t142 + 4)
 		} else {
-			t142 := cells[ir.Heap]
-			t146 := ((t135 + 0xfff) & 0xfffffffffffff000)
-			t147 := (t142 + t146)
-			if ((words.Truth(t146 < t135) | words.Truth(t147 < t142)) | words.Truth(0x600000000000 < t147)) != 0 {
+			t145 := cells[ir.Heap]
+			t149 := ((t138 + 0xfff) & 0xfffffffffffff000)
+			t150 := (t145 + t149)
+			if ((words.Truth(t149 < t138) | words.Truth(t150 < t145)) | words.Truth(0x600000000000 < t150)) != 0 {
 				cells[2] = 0x16
 				cells[7] = 0xffffffffffffffff
-				t158 := cells[ir.NextPC]
-				cells[ir.PC] = t158
-				cells[ir.NextPC] = (t158 + 4)
+				t161 := cells[ir.NextPC]
+				cells[ir.PC] = t161
+				cells[ir.NextPC] = (t161 + 4)
 			} else {
-				cells[ir.Heap] = t147
-				cells[2] = t142
+				cells[ir.Heap] = t150
+				cells[2] = t145
 				cells[7] = 0
-				t164 := cells[ir.NextPC]
-				cells[ir.PC] = t164
-				cells[ir.NextPC] = (t164 + 4)
+				t167 := cells[ir.NextPC]
+				cells[ir.PC] = t167
+				cells[ir.NextPC] = (t167 + 4)
 			}
 		}
 	case 5012:
 		cells[2] = 0x400000000000
 		cells[7] = 0
-		t171 := cells[ir.NextPC]
-		cells[ir.PC] = t171
-		cells[ir.NextPC] = (t171 + 4)
+		t174 := cells[ir.NextPC]
+		cells[ir.PC] = t174
+		cells[ir.NextPC] = (t174 + 4)
 	case 5055:
-		t177 := cells[5]
+		t180 := cells[5]
 		if cells[4] == 0x50f00 {
-			t180 := cells[ir.NextThread]
-			cells[ir.NextThread] = (t180 + 1)
-			cells[2] = t180
+			t183 := cells[ir.NextThread]
+			cells[ir.NextThread] = (t183 + 1)
+			cells[2] = t183
 			cells[7] = 0
-			t186 := cells[ir.NextPC]
-			cells[ir.PC] = t186
-			cells[ir.NextPC] = (t186 + 4)
+			t189 := cells[ir.NextPC]
+			cells[ir.PC] = t189
+			cells[ir.NextPC] = (t189 + 4)
 			m.PushThread()
-			cells[ir.ThreadID] = t180
-			cells[0x1d] = t177
+			cells[ir.ThreadID] = t183
+			cells[0x1d] = t180
 			cells[2] = 0
 			cells[ir.Quantum] = 0
 		} else {
@@ -205,12 +212,12 @@ func syscallMips64(s *System) {
 			cells[ir.Exited] = 1
 		}
 	case 5058:
-		t198 := (cells[4] & 0xff)
+		t201 := (cells[4] & 0xff)
 		cells[ir.ThreadExited] = 1
-		cells[ir.ThreadExit] = t198
-		t200 := words.Truth(m.LastThread())
-		if t200 != 0 {
-			cells[ir.ExitCode] = t198
+		cells[ir.ThreadExit] = t201
+		t203 := words.Truth(m.LastThread())
+		if t203 != 0 {
+			cells[ir.ExitCode] = t201
 			cells[ir.Exited] = 1
 		}
 	case 5205:
@@ -219,208 +226,208 @@ func syscallMips64(s *System) {
 	case 5023:
 		cells[2] = 0
 		cells[7] = 0
-		t211 := cells[ir.NextPC]
-		cells[ir.PC] = t211
-		cells[ir.NextPC] = (t211 + 4)
+		t214 := cells[ir.NextPC]
+		cells[ir.PC] = t214
+		cells[ir.NextPC] = (t214 + 4)
 		m.MoveThread()
-		t214 := words.Truth(m.ActiveEmpty())
-		if t214 != 0 {
+		t217 := words.Truth(m.ActiveEmpty())
+		if t217 != 0 {
 			cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 		}
 		cells[ir.Quantum] = 0
 	case 5034:
 		cells[2] = 0
 		cells[7] = 0
-		t223 := cells[ir.NextPC]
-		cells[ir.PC] = t223
-		cells[ir.NextPC] = (t223 + 4)
+		t226 := cells[ir.NextPC]
+		cells[ir.PC] = t226
+		cells[ir.NextPC] = (t226 + 4)
 		m.MoveThread()
-		t226 := words.Truth(m.ActiveEmpty())
-		if t226 != 0 {
+		t229 := words.Truth(m.ActiveEmpty())
+		if t229 != 0 {
 			cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 		}
 		cells[ir.Quantum] = 0
 	case 5222:
-		t236 := (cells[5] & 0xfffffffffffffff8)
+		t239 := (cells[5] & 0xfffffffffffffff8)
 		switch cells[4] {
 		case 0:
-			m.Store(t236, 8, true, 0)
+			m.Store(t239, 8, true, 0)
 			m.CloseLeaf()
-			m.Store((t236 + 8), 8, true, 0)
+			m.Store((t239 + 8), 8, true, 0)
 			cells[2] = 0
 			cells[7] = 0
-			t245 := cells[ir.NextPC]
-			cells[ir.PC] = t245
-			cells[ir.NextPC] = (t245 + 4)
+			t248 := cells[ir.NextPC]
+			cells[ir.PC] = t248
+			cells[ir.NextPC] = (t248 + 4)
 		case 1:
-			t248 := cells[ir.Step]
-			m.Store(t236, 8, true, words.DivU(t248, 0x989680))
+			t251 := cells[ir.Step]
+			m.Store(t239, 8, true, words.DivU(t251, 0x989680))
 			m.CloseLeaf()
-			m.Store((t236 + 8), 8, true, (words.RemU(t248, 0x989680) * 0x64))
+			m.Store((t239 + 8), 8, true, (words.RemU(t251, 0x989680) * 0x64))
 			cells[2] = 0
 			cells[7] = 0
-			t260 := cells[ir.NextPC]
-			cells[ir.PC] = t260
-			cells[ir.NextPC] = (t260 + 4)
+			t263 := cells[ir.NextPC]
+			cells[ir.PC] = t263
+			cells[ir.NextPC] = (t263 + 4)
 		default:
 			cells[2] = 0x16
 			cells[7] = 0xffffffffffffffff
-			t267 := cells[ir.NextPC]
-			cells[ir.PC] = t267
-			cells[ir.NextPC] = (t267 + 4)
+			t270 := cells[ir.NextPC]
+			cells[ir.PC] = t270
+			cells[ir.NextPC] = (t270 + 4)
 		}
 	case 5194:
-		t273 := (cells[4] & 0xfffffffffffffffc)
-		t277 := cells[6]
+		t276 := (cells[4] & 0xfffffffffffffffc)
+		t280 := cells[6]
 		switch cells[5] {
 		case 128:
-			t278 := m.Load(t273, 4, true)
-			if t278 == (t277 & 0xffffffff) {
+			t281 := m.Load(t276, 4, true)
+			if t281 == (t280 & 0xffffffff) {
 				cells[2] = 0
 				cells[7] = 0
-				t286 := cells[ir.NextPC]
-				cells[ir.PC] = t286
-				cells[ir.NextPC] = (t286 + 4)
+				t289 := cells[ir.NextPC]
+				cells[ir.PC] = t289
+				cells[ir.NextPC] = (t289 + 4)
 				m.MoveThread()
-				t289 := words.Truth(m.ActiveEmpty())
-				if t289 != 0 {
+				t292 := words.Truth(m.ActiveEmpty())
+				if t292 != 0 {
 					cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 				}
 				cells[ir.Quantum] = 0
 			} else {
 				cells[2] = 0xb
 				cells[7] = 0xffffffffffffffff
-				t298 := cells[ir.NextPC]
-				cells[ir.PC] = t298
-				cells[ir.NextPC] = (t298 + 4)
+				t301 := cells[ir.NextPC]
+				cells[ir.PC] = t301
+				cells[ir.NextPC] = (t301 + 4)
 			}
 		case 129:
 			cells[2] = 0
 			cells[7] = 0
-			t305 := cells[ir.NextPC]
-			cells[ir.PC] = t305
-			cells[ir.NextPC] = (t305 + 4)
+			t308 := cells[ir.NextPC]
+			cells[ir.PC] = t308
+			cells[ir.NextPC] = (t308 + 4)
 			m.MoveThread()
-			t308 := words.Truth(m.ActiveEmpty())
-			if t308 != 0 {
+			t311 := words.Truth(m.ActiveEmpty())
+			if t311 != 0 {
 				cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 			}
 			cells[ir.Quantum] = 0
 		default:
 			cells[2] = 0x16
 			cells[7] = 0xffffffffffffffff
-			t317 := cells[ir.NextPC]
-			cells[ir.PC] = t317
-			cells[ir.NextPC] = (t317 + 4)
+			t320 := cells[ir.NextPC]
+			cells[ir.PC] = t320
+			cells[ir.NextPC] = (t320 + 4)
 		}
 	case 5313:
-		t321 := cells[4]
-		t323 := cells[5]
-		t325 := (t321 & 7)
-		t327 := (t321 & 0xfffffffffffffff8)
-		t331 := (8 - t325)
-		t333 := t331
-		if t323 < t331 {
-			t333 = t323
+		t324 := cells[4]
+		t326 := cells[5]
+		t328 := (t324 & 7)
+		t330 := (t324 & 0xfffffffffffffff8)
+		t334 := (8 - t328)
+		t336 := t334
+		if t326 < t334 {
+			t336 = t326
 		}
-		t336 := (cells[ir.Step] + 0x9e3779b97f4a7c15)
-		t341 := ((t336 ^ (t336 >> 30)) * 0xbf58476d1ce4e5b9)
-		t346 := ((t341 ^ (t341 >> 27)) * 0x94d049bb133111eb)
-		t357 := uint64(0)
-		if t333 != 0 {
-			t357 = (uint64(0xffffffffffffffff) << ((0x40 - (t333 << 3)) & 63))
+		t339 := (cells[ir.Step] + 0x9e3779b97f4a7c15)
+		t344 := ((t339 ^ (t339 >> 30)) * 0xbf58476d1ce4e5b9)
+		t349 := ((t344 ^ (t344 >> 27)) * 0x94d049bb133111eb)
+		t360 := uint64(0)
+		if t336 != 0 {
+			t360 = (uint64(0xffffffffffffffff) << ((0x40 - (t336 << 3)) & 63))
 		}
-		t358 := (t357 >> ((t325 << 3) & 63))
-		t359 := m.Load(t327, 8, true)
-		m.Store(t327, 8, true, ((t359 & (t358 ^ 0xffffffffffffffff)) | ((t346 ^ (t346 >> 31)) & t358)))
-		cells[2] = t333
+		t361 := (t360 >> ((t328 << 3) & 63))
+		t362 := m.Load(t330, 8, true)
+		m.Store(t330, 8, true, ((t362 & (t361 ^ 0xffffffffffffffff)) | ((t349 ^ (t349 >> 31)) & t361)))
+		cells[2] = t336
 		cells[7] = 0
-		t368 := cells[ir.NextPC]
-		cells[ir.PC] = t368
-		cells[ir.NextPC] = (t368 + 4)
+		t371 := cells[ir.NextPC]
+		cells[ir.PC] = t371
+		cells[ir.NextPC] = (t371 + 4)
 	case 5178:
 		cells[2] = cells[ir.ThreadID]
 		cells[7] = 0
-		t375 := cells[ir.NextPC]
-		cells[ir.PC] = t375
-		cells[ir.NextPC] = (t375 + 4)
+		t378 := cells[ir.NextPC]
+		cells[ir.PC] = t378
+		cells[ir.NextPC] = (t378 + 4)
 	case 5038:
 		cells[2] = 0
 		cells[7] = 0
-		t382 := cells[ir.NextPC]
-		cells[ir.PC] = t382
-		cells[ir.NextPC] = (t382 + 4)
+		t385 := cells[ir.NextPC]
+		cells[ir.PC] = t385
+		cells[ir.NextPC] = (t385 + 4)
 	case 5070:
-		t386 := cells[4]
+		t389 := cells[4]
 		switch cells[5] {
 		case 1:
-			if t386 < 7 {
+			if t389 < 7 {
 				cells[2] = 0
 				cells[7] = 0
-				t395 := cells[ir.NextPC]
-				cells[ir.PC] = t395
-				cells[ir.NextPC] = (t395 + 4)
+				t398 := cells[ir.NextPC]
+				cells[ir.PC] = t398
+				cells[ir.NextPC] = (t398 + 4)
 			} else {
 				cells[2] = 9
 				cells[7] = 0xffffffffffffffff
-				t402 := cells[ir.NextPC]
-				cells[ir.PC] = t402
-				cells[ir.NextPC] = (t402 + 4)
+				t405 := cells[ir.NextPC]
+				cells[ir.PC] = t405
+				cells[ir.NextPC] = (t405 + 4)
 			}
 		case 3:
-			switch t386 {
+			switch t389 {
 			case 0, 3, 5:
 				cells[2] = 0
 				cells[7] = 0
-				t409 := cells[ir.NextPC]
-				cells[ir.PC] = t409
-				cells[ir.NextPC] = (t409 + 4)
+				t412 := cells[ir.NextPC]
+				cells[ir.PC] = t412
+				cells[ir.NextPC] = (t412 + 4)
 			case 1, 2, 4, 6:
 				cells[2] = 1
 				cells[7] = 0
-				t416 := cells[ir.NextPC]
-				cells[ir.PC] = t416
-				cells[ir.NextPC] = (t416 + 4)
+				t419 := cells[ir.NextPC]
+				cells[ir.PC] = t419
+				cells[ir.NextPC] = (t419 + 4)
 			default:
 				cells[2] = 9
 				cells[7] = 0xffffffffffffffff
-				t423 := cells[ir.NextPC]
-				cells[ir.PC] = t423
-				cells[ir.NextPC] = (t423 + 4)
+				t426 := cells[ir.NextPC]
+				cells[ir.PC] = t426
+				cells[ir.NextPC] = (t426 + 4)
 			}
 		default:
 			cells[2] = 0x16
 			cells[7] = 0xffffffffffffffff
-			t430 := cells[ir.NextPC]
-			cells[ir.PC] = t430
-			cells[ir.NextPC] = (t430 + 4)
+			t433 := cells[ir.NextPC]
+			cells[ir.PC] = t433
+			cells[ir.NextPC] = (t433 + 4)
 		}
 	case 5284:
 		if (cells[5] & 0x80) != 0 {
 			cells[2] = 0x64
 			cells[7] = 0
-			t441 := cells[ir.NextPC]
-			cells[ir.PC] = t441
-			cells[ir.NextPC] = (t441 + 4)
+			t444 := cells[ir.NextPC]
+			cells[ir.PC] = t444
+			cells[ir.NextPC] = (t444 + 4)
 		} else {
 			cells[2] = 0x16
 			cells[7] = 0xffffffffffffffff
-			t448 := cells[ir.NextPC]
-			cells[ir.PC] = t448
-			cells[ir.NextPC] = (t448 + 4)
+			t451 := cells[ir.NextPC]
+			cells[ir.PC] = t451
+			cells[ir.NextPC] = (t451 + 4)
 		}
 	case 5011, 5010, 5196, 5027, 5014, 5129, 5013, 5297, 5003, 5016, 5004, 5005, 5247, 5087, 5257, 5015, 5285, 5287, 5208, 5272, 5061, 5100, 5102, 5008, 5026, 5225, 5095, 5036, 5216, 5217, 5220:
 		cells[2] = 0
 		cells[7] = 0
-		t455 := cells[ir.NextPC]
-		cells[ir.PC] = t455
-		cells[ir.NextPC] = (t455 + 4)
+		t458 := cells[ir.NextPC]
+		cells[ir.PC] = t458
+		cells[ir.NextPC] = (t458 + 4)
 	default:
 		cells[2] = 0x59
 		cells[7] = 0xffffffffffffffff
-		t462 := cells[ir.NextPC]
-		cells[ir.PC] = t462
-		cells[ir.NextPC] = (t462 + 4)
+		t465 := cells[ir.NextPC]
+		cells[ir.PC] = t465
+		cells[ir.NextPC] = (t465 + 4)
 	}
 	_ = words.Truth
 }

@@ -50,33 +50,40 @@ func syscallRiscv32(s *System) {
 			cells[0xa] = uint64(int32(t13))
 			cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 		case 5:
-			t29 := cells[ir.PreimageOffset]
-			t30 := s.oracleWord(t29)
-			t31 := s.oracleCount()
-			if t31 != 0 {
-				t33 := t31
-				if t13 < t31 {
-					t33 = t13
+			t29 := uint64(m.Key[0])
+			switch t29 {
+			case 1, 2, 4, 5, 6:
+				t30 := cells[ir.PreimageOffset]
+				t31 := s.oracleWord(t30)
+				t32 := s.oracleCount()
+				if t32 != 0 {
+					t34 := t32
+					if t13 < t32 {
+						t34 = t13
+					}
+					t36 := (t9 & 7)
+					t38 := (t9 & 0xfffffffffffffff8)
+					t40 := (t36 << 3)
+					t42 := (8 - t36)
+					t44 := t42
+					if t34 < t42 {
+						t44 = t34
+					}
+					t53 := uint64(0)
+					if t44 != 0 {
+						t53 = (uint64(0xffffffffffffffff) << ((0x40 - (t44 << 3)) & 63))
+					}
+					t54 := (t53 >> (t40 & 63))
+					t55 := m.Load(t38, 8, true)
+					m.Store(t38, 8, true, ((t55 & (t54 ^ 0xffffffffffffffff)) | ((t31 >> (t40 & 63)) & t54)))
+					cells[ir.PreimageOffset] = (t30 + t44)
+					cells[0xa] = uint64(int32(t44))
+					cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
+				} else {
+					cells[ir.ExitCode] = 2
+					cells[ir.Exited] = 1
 				}
-				t35 := (t9 & 7)
-				t37 := (t9 & 0xfffffffffffffff8)
-				t39 := (t35 << 3)
-				t41 := (8 - t35)
-				t43 := t41
-				if t33 < t41 {
-					t43 = t33
-				}
-				t52 := uint64(0)
-				if t43 != 0 {
-					t52 = (uint64(0xffffffffffffffff) << ((0x40 - (t43 << 3)) & 63))
-				}
-				t53 := (t52 >> (t39 & 63))
-				t54 := m.Load(t37, 8, true)
-				m.Store(t37, 8, true, ((t54 & (t53 ^ 0xffffffffffffffff)) | ((t30 >> (t39 & 63)) & t53)))
-				cells[ir.PreimageOffset] = (t29 + t43)
-				cells[0xa] = uint64(int32(t43))
-				cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
-			} else {
+			default:
 				cells[ir.ExitCode] = 2
 				cells[ir.Exited] = 1
 			}
@@ -88,28 +95,28 @@ func syscallRiscv32(s *System) {
 			cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 		}
 	case 64:
-		t89 := (cells[0xa] & 0xffffffff)
-		t93 := (cells[0xb] & 0xffffffff)
-		t97 := (cells[0xc] & 0xffffffff)
-		switch t89 {
+		t92 := (cells[0xa] & 0xffffffff)
+		t96 := (cells[0xb] & 0xffffffff)
+		t100 := (cells[0xc] & 0xffffffff)
+		switch t92 {
 		case 1, 2, 4:
-			s.hostWrite(t89, t93, t97)
-			cells[0xa] = uint64(int32(t97))
+			s.hostWrite(t92, t96, t100)
+			cells[0xa] = uint64(int32(t100))
 			cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 		case 6:
-			t106 := (t93 & 7)
-			t110 := (t106 << 3)
-			t112 := (8 - t106)
-			t114 := t112
-			if t97 < t112 {
-				t114 = t97
+			t109 := (t96 & 7)
+			t113 := (t109 << 3)
+			t115 := (8 - t109)
+			t117 := t115
+			if t100 < t115 {
+				t117 = t100
 			}
-			t115 := m.Load((t93 & 0xfffffffffffffff8), 8, true)
-			if t114 != 0 {
-				m.KeyAppend(t114, ((t115 << (t110 & 63)) >> ((0x40 - (t114 << 3)) & 63)))
+			t118 := m.Load((t96 & 0xfffffffffffffff8), 8, true)
+			if t117 != 0 {
+				m.KeyAppend(t117, ((t118 << (t113 & 63)) >> ((0x40 - (t117 << 3)) & 63)))
 			}
 			cells[ir.PreimageOffset] = 0
-			cells[0xa] = uint64(int32(t114))
+			cells[0xa] = uint64(int32(t117))
 			cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 		case 100:
 			cells[0xa] = 0xfffffffffffffff5
@@ -119,21 +126,21 @@ func syscallRiscv32(s *System) {
 			cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 		}
 	case 222:
-		t149 := (cells[0xa] & 0xffffffff)
-		t153 := (cells[0xb] & 0xffffffff)
-		if t149 != 0 {
-			cells[0xa] = uint64(int32(t149))
+		t152 := (cells[0xa] & 0xffffffff)
+		t156 := (cells[0xb] & 0xffffffff)
+		if t152 != 0 {
+			cells[0xa] = uint64(int32(t152))
 			cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 		} else {
-			t161 := cells[ir.Heap]
-			t165 := ((t153 + 0xfff) & 0xfffffffffffff000)
-			t166 := (t161 + t165)
-			if ((words.Truth(t165 < t153) | words.Truth(t166 < t161)) | words.Truth(0x60000000 < t166)) != 0 {
+			t164 := cells[ir.Heap]
+			t168 := ((t156 + 0xfff) & 0xfffffffffffff000)
+			t169 := (t164 + t168)
+			if ((words.Truth(t168 < t156) | words.Truth(t169 < t164)) | words.Truth(0x60000000 < t169)) != 0 {
 				cells[0xa] = 0xffffffffffffffea
 				cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 			} else {
-				cells[ir.Heap] = t166
-				cells[0xa] = uint64(int32(t161))
+				cells[ir.Heap] = t169
+				cells[0xa] = uint64(int32(t164))
 				cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 			}
 		}
@@ -141,15 +148,15 @@ func syscallRiscv32(s *System) {
 		cells[0xa] = 0x40000000
 		cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 	case 220:
-		t203 := (cells[0xb] & 0xffffffff)
+		t206 := (cells[0xb] & 0xffffffff)
 		if (cells[0xa] & 0xffffffff) == 0x50f00 {
-			t206 := cells[ir.NextThread]
-			cells[ir.NextThread] = (t206 + 1)
-			cells[0xa] = uint64(int32(t206))
+			t209 := cells[ir.NextThread]
+			cells[ir.NextThread] = (t209 + 1)
+			cells[0xa] = uint64(int32(t209))
 			cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 			m.PushThread()
-			cells[ir.ThreadID] = t206
-			cells[2] = uint64(int32(t203))
+			cells[ir.ThreadID] = t209
+			cells[2] = uint64(int32(t206))
 			cells[0xa] = 0
 			cells[ir.Quantum] = 0
 		} else {
@@ -157,12 +164,12 @@ func syscallRiscv32(s *System) {
 			cells[ir.Exited] = 1
 		}
 	case 93:
-		t229 := ((cells[0xa] & 0xffffffff) & 0xff)
+		t232 := ((cells[0xa] & 0xffffffff) & 0xff)
 		cells[ir.ThreadExited] = 1
-		cells[ir.ThreadExit] = t229
-		t231 := words.Truth(m.LastThread())
-		if t231 != 0 {
-			cells[ir.ExitCode] = t229
+		cells[ir.ThreadExit] = t232
+		t234 := words.Truth(m.LastThread())
+		if t234 != 0 {
+			cells[ir.ExitCode] = t232
 			cells[ir.Exited] = 1
 		}
 	case 94:
@@ -172,8 +179,8 @@ func syscallRiscv32(s *System) {
 		cells[0xa] = 0
 		cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 		m.MoveThread()
-		t248 := words.Truth(m.ActiveEmpty())
-		if t248 != 0 {
+		t251 := words.Truth(m.ActiveEmpty())
+		if t251 != 0 {
 			cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 		}
 		cells[ir.Quantum] = 0
@@ -181,25 +188,25 @@ func syscallRiscv32(s *System) {
 		cells[0xa] = 0
 		cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 		m.MoveThread()
-		t261 := words.Truth(m.ActiveEmpty())
-		if t261 != 0 {
+		t264 := words.Truth(m.ActiveEmpty())
+		if t264 != 0 {
 			cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 		}
 		cells[ir.Quantum] = 0
 	case 113:
-		t275 := ((cells[0xb] & 0xffffffff) & 0xfffffffffffffffc)
+		t278 := ((cells[0xb] & 0xffffffff) & 0xfffffffffffffffc)
 		switch cells[0xa] & 0xffffffff {
 		case 0:
-			m.Store(t275, 4, false, 0)
+			m.Store(t278, 4, false, 0)
 			m.CloseLeaf()
-			m.Store(((t275 + 4) & 0xffffffff), 4, false, 0)
+			m.Store(((t278 + 4) & 0xffffffff), 4, false, 0)
 			cells[0xa] = 0
 			cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 		case 1:
-			t290 := cells[ir.Step]
-			m.Store(t275, 4, false, words.DivU(t290, 0x989680))
+			t293 := cells[ir.Step]
+			m.Store(t278, 4, false, words.DivU(t293, 0x989680))
 			m.CloseLeaf()
-			m.Store(((t275 + 4) & 0xffffffff), 4, false, (words.RemU(t290, 0x989680) * 0x64))
+			m.Store(((t278 + 4) & 0xffffffff), 4, false, (words.RemU(t293, 0x989680) * 0x64))
 			cells[0xa] = 0
 			cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 		default:
@@ -207,19 +214,19 @@ func syscallRiscv32(s *System) {
 			cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 		}
 	case 403:
-		t325 := ((cells[0xb] & 0xffffffff) & 0xfffffffffffffff8)
+		t328 := ((cells[0xb] & 0xffffffff) & 0xfffffffffffffff8)
 		switch cells[0xa] & 0xffffffff {
 		case 0:
-			m.Store(t325, 8, false, 0)
+			m.Store(t328, 8, false, 0)
 			m.CloseLeaf()
-			m.Store(((t325 + 8) & 0xffffffff), 8, false, 0)
+			m.Store(((t328 + 8) & 0xffffffff), 8, false, 0)
 			cells[0xa] = 0
 			cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 		case 1:
-			t340 := cells[ir.Step]
-			m.Store(t325, 8, false, words.DivU(t340, 0x989680))
+			t343 := cells[ir.Step]
+			m.Store(t328, 8, false, words.DivU(t343, 0x989680))
 			m.CloseLeaf()
-			m.Store(((t325 + 8) & 0xffffffff), 8, false, (words.RemU(t340, 0x989680) * 0x64))
+			m.Store(((t328 + 8) & 0xffffffff), 8, false, (words.RemU(t343, 0x989680) * 0x64))
 			cells[0xa] = 0
 			cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 		default:
@@ -227,17 +234,17 @@ func syscallRiscv32(s *System) {
 			cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 		}
 	case 98:
-		t371 := ((cells[0xa] & 0xffffffff) & 0xfffffffffffffffc)
-		t379 := (cells[0xc] & 0xffffffff)
+		t374 := ((cells[0xa] & 0xffffffff) & 0xfffffffffffffffc)
+		t382 := (cells[0xc] & 0xffffffff)
 		switch cells[0xb] & 0xffffffff {
 		case 128:
-			t380 := m.Load(t371, 4, false)
-			if t380 == (t379 & 0xffffffff) {
+			t383 := m.Load(t374, 4, false)
+			if t383 == (t382 & 0xffffffff) {
 				cells[0xa] = 0
 				cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 				m.MoveThread()
-				t392 := words.Truth(m.ActiveEmpty())
-				if t392 != 0 {
+				t395 := words.Truth(m.ActiveEmpty())
+				if t395 != 0 {
 					cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 				}
 				cells[ir.Quantum] = 0
@@ -249,8 +256,8 @@ func syscallRiscv32(s *System) {
 			cells[0xa] = 0
 			cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 			m.MoveThread()
-			t413 := words.Truth(m.ActiveEmpty())
-			if t413 != 0 {
+			t416 := words.Truth(m.ActiveEmpty())
+			if t416 != 0 {
 				cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 			}
 			cells[ir.Quantum] = 0
@@ -259,17 +266,17 @@ func syscallRiscv32(s *System) {
 			cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 		}
 	case 422:
-		t431 := ((cells[0xa] & 0xffffffff) & 0xfffffffffffffffc)
-		t439 := (cells[0xc] & 0xffffffff)
+		t434 := ((cells[0xa] & 0xffffffff) & 0xfffffffffffffffc)
+		t442 := (cells[0xc] & 0xffffffff)
 		switch cells[0xb] & 0xffffffff {
 		case 128:
-			t440 := m.Load(t431, 4, false)
-			if t440 == (t439 & 0xffffffff) {
+			t443 := m.Load(t434, 4, false)
+			if t443 == (t442 & 0xffffffff) {
 				cells[0xa] = 0
 				cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 				m.MoveThread()
-				t452 := words.Truth(m.ActiveEmpty())
-				if t452 != 0 {
+				t455 := words.Truth(m.ActiveEmpty())
+				if t455 != 0 {
 					cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 				}
 				cells[ir.Quantum] = 0
@@ -281,8 +288,8 @@ func syscallRiscv32(s *System) {
 			cells[0xa] = 0
 			cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 			m.MoveThread()
-			t473 := words.Truth(m.ActiveEmpty())
-			if t473 != 0 {
+			t476 := words.Truth(m.ActiveEmpty())
+			if t476 != 0 {
 				cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 			}
 			cells[ir.Quantum] = 0
@@ -291,26 +298,26 @@ func syscallRiscv32(s *System) {
 			cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 		}
 	case 278:
-		t489 := (cells[0xa] & 0xffffffff)
-		t493 := (cells[0xb] & 0xffffffff)
-		t495 := (t489 & 7)
-		t497 := (t489 & 0xfffffffffffffff8)
-		t501 := (8 - t495)
-		t503 := t501
-		if t493 < t501 {
-			t503 = t493
+		t492 := (cells[0xa] & 0xffffffff)
+		t496 := (cells[0xb] & 0xffffffff)
+		t498 := (t492 & 7)
+		t500 := (t492 & 0xfffffffffffffff8)
+		t504 := (8 - t498)
+		t506 := t504
+		if t496 < t504 {
+			t506 = t496
 		}
-		t506 := (cells[ir.Step] + 0x9e3779b97f4a7c15)
-		t511 := ((t506 ^ (t506 >> 30)) * 0xbf58476d1ce4e5b9)
-		t516 := ((t511 ^ (t511 >> 27)) * 0x94d049bb133111eb)
-		t527 := uint64(0)
-		if t503 != 0 {
-			t527 = (uint64(0xffffffffffffffff) << ((0x40 - (t503 << 3)) & 63))
+		t509 := (cells[ir.Step] + 0x9e3779b97f4a7c15)
+		t514 := ((t509 ^ (t509 >> 30)) * 0xbf58476d1ce4e5b9)
+		t519 := ((t514 ^ (t514 >> 27)) * 0x94d049bb133111eb)
+		t530 := uint64(0)
+		if t506 != 0 {
+			t530 = (uint64(0xffffffffffffffff) << ((0x40 - (t506 << 3)) & 63))
 		}
-		t528 := (t527 >> ((t495 << 3) & 63))
-		t529 := m.Load(t497, 8, true)
-		m.Store(t497, 8, true, ((t529 & (t528 ^ 0xffffffffffffffff)) | ((t516 ^ (t516 >> 31)) & t528)))
-		cells[0xa] = uint64(int32(t503))
+		t531 := (t530 >> ((t498 << 3) & 63))
+		t532 := m.Load(t500, 8, true)
+		m.Store(t500, 8, true, ((t532 & (t531 ^ 0xffffffffffffffff)) | ((t519 ^ (t519 >> 31)) & t531)))
+		cells[0xa] = uint64(int32(t506))
 		cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 	case 178:
 		cells[0xa] = uint64(int32(cells[ir.ThreadID]))
@@ -319,10 +326,10 @@ func syscallRiscv32(s *System) {
 		cells[0xa] = 0
 		cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 	case 25:
-		t561 := (cells[0xa] & 0xffffffff)
+		t564 := (cells[0xa] & 0xffffffff)
 		switch cells[0xb] & 0xffffffff {
 		case 1:
-			if t561 < 7 {
+			if t564 < 7 {
 				cells[0xa] = 0
 				cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 			} else {
@@ -330,7 +337,7 @@ func syscallRiscv32(s *System) {
 				cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 			}
 		case 3:
-			switch t561 {
+			switch t564 {
 			case 0, 3, 5:
 				cells[0xa] = 0
 				cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)

@@ -50,33 +50,40 @@ func syscallRiscv64(s *System) {
 			cells[0xa] = t7
 			cells[ir.PC] = (cells[ir.PC] + 4)
 		case 5:
-			t17 := cells[ir.PreimageOffset]
-			t18 := s.oracleWord(t17)
-			t19 := s.oracleCount()
-			if t19 != 0 {
-				t21 := t19
-				if t7 < t19 {
-					t21 = t7
+			t17 := uint64(m.Key[0])
+			switch t17 {
+			case 1, 2, 4, 5, 6:
+				t18 := cells[ir.PreimageOffset]
+				t19 := s.oracleWord(t18)
+				t20 := s.oracleCount()
+				if t20 != 0 {
+					t22 := t20
+					if t7 < t20 {
+						t22 = t7
+					}
+					t24 := (t5 & 7)
+					t26 := (t5 & 0xfffffffffffffff8)
+					t28 := (t24 << 3)
+					t30 := (8 - t24)
+					t32 := t30
+					if t22 < t30 {
+						t32 = t22
+					}
+					t41 := uint64(0)
+					if t32 != 0 {
+						t41 = (uint64(0xffffffffffffffff) << ((0x40 - (t32 << 3)) & 63))
+					}
+					t42 := (t41 >> (t28 & 63))
+					t43 := m.Load(t26, 8, true)
+					m.Store(t26, 8, true, ((t43 & (t42 ^ 0xffffffffffffffff)) | ((t19 >> (t28 & 63)) & t42)))
+					cells[ir.PreimageOffset] = (t18 + t32)
+					cells[0xa] = t32
+					cells[ir.PC] = (cells[ir.PC] + 4)
+				} else {
+					cells[ir.ExitCode] = 2
+					cells[ir.Exited] = 1
 				}
-				t23 := (t5 & 7)
-				t25 := (t5 & 0xfffffffffffffff8)
-				t27 := (t23 << 3)
-				t29 := (8 - t23)
-				t31 := t29
-				if t21 < t29 {
-					t31 = t21
-				}
-				t40 := uint64(0)
-				if t31 != 0 {
-					t40 = (uint64(0xffffffffffffffff) << ((0x40 - (t31 << 3)) & 63))
-				}
-				t41 := (t40 >> (t27 & 63))
-				t42 := m.Load(t25, 8, true)
-				m.Store(t25, 8, true, ((t42 & (t41 ^ 0xffffffffffffffff)) | ((t18 >> (t27 & 63)) & t41)))
-				cells[ir.PreimageOffset] = (t17 + t31)
-				cells[0xa] = t31
-				cells[ir.PC] = (cells[ir.PC] + 4)
-			} else {
+			default:
 				cells[ir.ExitCode] = 2
 				cells[ir.Exited] = 1
 			}
@@ -88,28 +95,28 @@ func syscallRiscv64(s *System) {
 			cells[ir.PC] = (cells[ir.PC] + 4)
 		}
 	case 64:
-		t66 := cells[0xa]
-		t68 := cells[0xb]
-		t70 := cells[0xc]
-		switch t66 {
+		t69 := cells[0xa]
+		t71 := cells[0xb]
+		t73 := cells[0xc]
+		switch t69 {
 		case 1, 2, 4:
-			s.hostWrite(t66, t68, t70)
-			cells[0xa] = t70
+			s.hostWrite(t69, t71, t73)
+			cells[0xa] = t73
 			cells[ir.PC] = (cells[ir.PC] + 4)
 		case 6:
-			t76 := (t68 & 7)
-			t80 := (t76 << 3)
-			t82 := (8 - t76)
-			t84 := t82
-			if t70 < t82 {
-				t84 = t70
+			t79 := (t71 & 7)
+			t83 := (t79 << 3)
+			t85 := (8 - t79)
+			t87 := t85
+			if t73 < t85 {
+				t87 = t73
 			}
-			t85 := m.Load((t68 & 0xfffffffffffffff8), 8, true)
-			if t84 != 0 {
-				m.KeyAppend(t84, ((t85 << (t80 & 63)) >> ((0x40 - (t84 << 3)) & 63)))
+			t88 := m.Load((t71 & 0xfffffffffffffff8), 8, true)
+			if t87 != 0 {
+				m.KeyAppend(t87, ((t88 << (t83 & 63)) >> ((0x40 - (t87 << 3)) & 63)))
 			}
 			cells[ir.PreimageOffset] = 0
-			cells[0xa] = t84
+			cells[0xa] = t87
 			cells[ir.PC] = (cells[ir.PC] + 4)
 		case 100:
 			cells[0xa] = 0xfffffffffffffff5
@@ -119,21 +126,21 @@ func syscallRiscv64(s *System) {
 			cells[ir.PC] = (cells[ir.PC] + 4)
 		}
 	case 222:
-		t108 := cells[0xa]
-		t110 := cells[0xb]
-		if t108 != 0 {
-			cells[0xa] = t108
+		t111 := cells[0xa]
+		t113 := cells[0xb]
+		if t111 != 0 {
+			cells[0xa] = t111
 			cells[ir.PC] = (cells[ir.PC] + 4)
 		} else {
-			t115 := cells[ir.Heap]
-			t119 := ((t110 + 0xfff) & 0xfffffffffffff000)
-			t120 := (t115 + t119)
-			if ((words.Truth(t119 < t110) | words.Truth(t120 < t115)) | words.Truth(0x600000000000 < t120)) != 0 {
+			t118 := cells[ir.Heap]
+			t122 := ((t113 + 0xfff) & 0xfffffffffffff000)
+			t123 := (t118 + t122)
+			if ((words.Truth(t122 < t113) | words.Truth(t123 < t118)) | words.Truth(0x600000000000 < t123)) != 0 {
 				cells[0xa] = 0xffffffffffffffea
 				cells[ir.PC] = (cells[ir.PC] + 4)
 			} else {
-				cells[ir.Heap] = t120
-				cells[0xa] = t115
+				cells[ir.Heap] = t123
+				cells[0xa] = t118
 				cells[ir.PC] = (cells[ir.PC] + 4)
 			}
 		}
@@ -141,15 +148,15 @@ func syscallRiscv64(s *System) {
 		cells[0xa] = 0x400000000000
 		cells[ir.PC] = (cells[ir.PC] + 4)
 	case 220:
-		t144 := cells[0xb]
+		t147 := cells[0xb]
 		if cells[0xa] == 0x50f00 {
-			t147 := cells[ir.NextThread]
-			cells[ir.NextThread] = (t147 + 1)
-			cells[0xa] = t147
+			t150 := cells[ir.NextThread]
+			cells[ir.NextThread] = (t150 + 1)
+			cells[0xa] = t150
 			cells[ir.PC] = (cells[ir.PC] + 4)
 			m.PushThread()
-			cells[ir.ThreadID] = t147
-			cells[2] = t144
+			cells[ir.ThreadID] = t150
+			cells[2] = t147
 			cells[0xa] = 0
 			cells[ir.Quantum] = 0
 		} else {
@@ -157,12 +164,12 @@ func syscallRiscv64(s *System) {
 			cells[ir.Exited] = 1
 		}
 	case 93:
-		t163 := (cells[0xa] & 0xff)
+		t166 := (cells[0xa] & 0xff)
 		cells[ir.ThreadExited] = 1
-		cells[ir.ThreadExit] = t163
-		t165 := words.Truth(m.LastThread())
-		if t165 != 0 {
-			cells[ir.ExitCode] = t163
+		cells[ir.ThreadExit] = t166
+		t168 := words.Truth(m.LastThread())
+		if t168 != 0 {
+			cells[ir.ExitCode] = t166
 			cells[ir.Exited] = 1
 		}
 	case 94:
@@ -172,8 +179,8 @@ func syscallRiscv64(s *System) {
 		cells[0xa] = 0
 		cells[ir.PC] = (cells[ir.PC] + 4)
 		m.MoveThread()
-		t177 := words.Truth(m.ActiveEmpty())
-		if t177 != 0 {
+		t180 := words.Truth(m.ActiveEmpty())
+		if t180 != 0 {
 			cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 		}
 		cells[ir.Quantum] = 0
@@ -181,25 +188,25 @@ func syscallRiscv64(s *System) {
 		cells[0xa] = 0
 		cells[ir.PC] = (cells[ir.PC] + 4)
 		m.MoveThread()
-		t187 := words.Truth(m.ActiveEmpty())
-		if t187 != 0 {
+		t190 := words.Truth(m.ActiveEmpty())
+		if t190 != 0 {
 			cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 		}
 		cells[ir.Quantum] = 0
 	case 113:
-		t197 := (cells[0xb] & 0xfffffffffffffff8)
+		t200 := (cells[0xb] & 0xfffffffffffffff8)
 		switch cells[0xa] {
 		case 0:
-			m.Store(t197, 8, false, 0)
+			m.Store(t200, 8, false, 0)
 			m.CloseLeaf()
-			m.Store((t197 + 8), 8, false, 0)
+			m.Store((t200 + 8), 8, false, 0)
 			cells[0xa] = 0
 			cells[ir.PC] = (cells[ir.PC] + 4)
 		case 1:
-			t207 := cells[ir.Step]
-			m.Store(t197, 8, false, words.DivU(t207, 0x989680))
+			t210 := cells[ir.Step]
+			m.Store(t200, 8, false, words.DivU(t210, 0x989680))
 			m.CloseLeaf()
-			m.Store((t197 + 8), 8, false, (words.RemU(t207, 0x989680) * 0x64))
+			m.Store((t200 + 8), 8, false, (words.RemU(t210, 0x989680) * 0x64))
 			cells[0xa] = 0
 			cells[ir.PC] = (cells[ir.PC] + 4)
 		default:
@@ -207,17 +214,17 @@ func syscallRiscv64(s *System) {
 			cells[ir.PC] = (cells[ir.PC] + 4)
 		}
 	case 98:
-		t228 := (cells[0xa] & 0xfffffffffffffffc)
-		t232 := cells[0xc]
+		t231 := (cells[0xa] & 0xfffffffffffffffc)
+		t235 := cells[0xc]
 		switch cells[0xb] {
 		case 128:
-			t233 := m.Load(t228, 4, false)
-			if t233 == (t232 & 0xffffffff) {
+			t236 := m.Load(t231, 4, false)
+			if t236 == (t235 & 0xffffffff) {
 				cells[0xa] = 0
 				cells[ir.PC] = (cells[ir.PC] + 4)
 				m.MoveThread()
-				t242 := words.Truth(m.ActiveEmpty())
-				if t242 != 0 {
+				t245 := words.Truth(m.ActiveEmpty())
+				if t245 != 0 {
 					cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 				}
 				cells[ir.Quantum] = 0
@@ -229,8 +236,8 @@ func syscallRiscv64(s *System) {
 			cells[0xa] = 0
 			cells[ir.PC] = (cells[ir.PC] + 4)
 			m.MoveThread()
-			t257 := words.Truth(m.ActiveEmpty())
-			if t257 != 0 {
+			t260 := words.Truth(m.ActiveEmpty())
+			if t260 != 0 {
 				cells[ir.TraverseRight] = (cells[ir.TraverseRight] ^ 1)
 			}
 			cells[ir.Quantum] = 0
@@ -239,26 +246,26 @@ func syscallRiscv64(s *System) {
 			cells[ir.PC] = (cells[ir.PC] + 4)
 		}
 	case 278:
-		t268 := cells[0xa]
-		t270 := cells[0xb]
-		t272 := (t268 & 7)
-		t274 := (t268 & 0xfffffffffffffff8)
-		t278 := (8 - t272)
-		t280 := t278
-		if t270 < t278 {
-			t280 = t270
+		t271 := cells[0xa]
+		t273 := cells[0xb]
+		t275 := (t271 & 7)
+		t277 := (t271 & 0xfffffffffffffff8)
+		t281 := (8 - t275)
+		t283 := t281
+		if t273 < t281 {
+			t283 = t273
 		}
-		t283 := (cells[ir.Step] + 0x9e3779b97f4a7c15)
-		t288 := ((t283 ^ (t283 >> 30)) * 0xbf58476d1ce4e5b9)
-		t293 := ((t288 ^ (t288 >> 27)) * 0x94d049bb133111eb)
-		t304 := uint64(0)
-		if t280 != 0 {
-			t304 = (uint64(0xffffffffffffffff) << ((0x40 - (t280 << 3)) & 63))
+		t286 := (cells[ir.Step] + 0x9e3779b97f4a7c15)
+		t291 := ((t286 ^ (t286 >> 30)) * 0xbf58476d1ce4e5b9)
+		t296 := ((t291 ^ (t291 >> 27)) * 0x94d049bb133111eb)
+		t307 := uint64(0)
+		if t283 != 0 {
+			t307 = (uint64(0xffffffffffffffff) << ((0x40 - (t283 << 3)) & 63))
 		}
-		t305 := (t304 >> ((t272 << 3) & 63))
-		t306 := m.Load(t274, 8, true)
-		m.Store(t274, 8, true, ((t306 & (t305 ^ 0xffffffffffffffff)) | ((t293 ^ (t293 >> 31)) & t305)))
-		cells[0xa] = t280
+		t308 := (t307 >> ((t275 << 3) & 63))
+		t309 := m.Load(t277, 8, true)
+		m.Store(t277, 8, true, ((t309 & (t308 ^ 0xffffffffffffffff)) | ((t296 ^ (t296 >> 31)) & t308)))
+		cells[0xa] = t283
 		cells[ir.PC] = (cells[ir.PC] + 4)
 	case 178:
 		cells[0xa] = cells[ir.ThreadID]
@@ -267,10 +274,10 @@ func syscallRiscv64(s *System) {
 		cells[0xa] = 0
 		cells[ir.PC] = (cells[ir.PC] + 4)
 	case 25:
-		t327 := cells[0xa]
+		t330 := cells[0xa]
 		switch cells[0xb] {
 		case 1:
-			if t327 < 7 {
+			if t330 < 7 {
 				cells[0xa] = 0
 				cells[ir.PC] = (cells[ir.PC] + 4)
 			} else {
@@ -278,7 +285,7 @@ func syscallRiscv64(s *System) {
 				cells[ir.PC] = (cells[ir.PC] + 4)
 			}
 		case 3:
-			switch t327 {
+			switch t330 {
 			case 0, 3, 5:
 				cells[0xa] = 0
 				cells[ir.PC] = (cells[ir.PC] + 4)

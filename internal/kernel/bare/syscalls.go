@@ -186,16 +186,30 @@ func (c call) read() {
 	}, func() { c.fail(ebadf) })
 }
 
+// The types of pre-image keys that there are.
+const (
+	keyLocal      = 1
+	keyKeccak256  = 2
+	keySHA256     = 4
+	keyBlob       = 5
+	keyPrecompile = 6
+)
+
+// readPreimage: a key of another type has no pre-image, so what a read of it does must not depend on one.
 func (c call) readPreimage(addr, count ir.Value) {
-	offset := c.Get(ir.PreimageOffset)
-	data := c.OracleWord(offset)
-	available := c.OracleCount()
-	c.IfElse(available, func() {
-		p := c.piece(addr, c.min(count, available))
-		c.fill(p, c.ShrU(data, p.shift))
-		c.Set(ir.PreimageOffset, c.Add(offset, p.n))
-		c.result(p.n)
-	}, func() { c.k.halt(c.Builder, c.Const(FaultCode)) })
+	fault := func() { c.k.halt(c.Builder, c.Const(FaultCode)) }
+	types := []uint64{keyLocal, keyKeccak256, keySHA256, keyBlob, keyPrecompile}
+	c.Switch(c.KeyType(), []ir.Arm{{Keys: types, Body: func() {
+		offset := c.Get(ir.PreimageOffset)
+		data := c.OracleWord(offset)
+		available := c.OracleCount()
+		c.IfElse(available, func() {
+			p := c.piece(addr, c.min(count, available))
+			c.fill(p, c.ShrU(data, p.shift))
+			c.Set(ir.PreimageOffset, c.Add(offset, p.n))
+			c.result(p.n)
+		}, fault)
+	}}}, fault)
 }
 
 func (c call) write() {

@@ -163,6 +163,8 @@ func (r *reference) Query(op ir.Op, a uint64) uint64 {
 		return binary.BigEndian.Uint64(word[:])
 	case ir.OracleCount:
 		return r.count
+	case ir.KeyType:
+		return uint64(r.m.Key[0])
 	}
 	panic("the reference has no query " + op.String())
 }

@@ -106,6 +106,9 @@ func (b *builder) preimage() {
 
 func (b *builder) readPreimage() {
 	b.call("read")
+	if b.one(8) { // a type of key that there is not
+		b.m.Key[0] = byte(b.pick(0, 3, 7, 0xff))
+	}
 	b.setArg(0, 5)
 	b.setArg(1, b.near())
 	if b.one(2) {

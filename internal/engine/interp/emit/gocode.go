@@ -94,7 +94,7 @@ func (p *printer) formula(n *ir.Node) string {
 		return p.reg(n.Args[0])
 	case ir.GetCell:
 		return p.get(n.Cell)
-	case ir.LastThread, ir.ActiveEmpty, ir.OracleWord, ir.OracleCount:
+	case ir.LastThread, ir.ActiveEmpty, ir.OracleWord, ir.OracleCount, ir.KeyType:
 		return p.query(n, args)
 	}
 	panic("emit: no Go for " + n.Op.String())

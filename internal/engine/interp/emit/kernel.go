@@ -68,6 +68,9 @@ func kernelHooks(p *printer) {
 		case ir.OracleWord:
 			return "s.oracleWord(" + args[0] + ")"
 		}
+		if n.Op == ir.KeyType {
+			return "uint64(m.Key[0])"
+		}
 		return "s.oracleCount()"
 	}
 }
