@@ -33,7 +33,7 @@ type ISA = isa.ISA
 // ISAs gives the instruction sets. They are shared: do not change them.
 func ISAs() []*ISA { return sets.All() }
 
-// FindISA gives the instruction set of that name, such as mips64. The error wraps ErrNotExecutable.
+// FindISA gives the instruction set of that name, such as mips64.
 func FindISA(name string) (*ISA, error) {
 	if i := sets.Named(name); i != nil {
 		return i, nil
@@ -42,7 +42,7 @@ func FindISA(name string) (*ISA, error) {
 	for _, i := range ISAs() {
 		names = append(names, i.Name)
 	}
-	return nil, fmt.Errorf("the instruction set %q is not supported, only %s: %w", name, strings.Join(names, ", "), ErrNotExecutable)
+	return nil, fmt.Errorf("the instruction set %q is not supported, only %s", name, strings.Join(names, ", "))
 }
 
 // ErrNotExecutable is wrapped by errors about what is no executable for a known instruction set.
@@ -150,7 +150,7 @@ func parse(program []byte) (*loader.Program, *bare.Kernel, error) {
 	}
 	k, err := kernelFor(name)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("%w: %w", ErrNotExecutable, err)
 	}
 	p, err := loader.Parse(program, loader.Options{Layout: layout(k)})
 	return p, k, err

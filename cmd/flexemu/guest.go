@@ -82,6 +82,7 @@ func (f *guestFlags) open(ctx context.Context, args []string, stdout, stderr io.
 	if err := f.check(args); err != nil {
 		return nil, err
 	}
+	defer endAtOnce(ctx)()
 	var program []byte
 	if len(args) > 0 {
 		var err error
@@ -230,7 +231,7 @@ func (g *guest) stopped(ctx context.Context) error {
 const identifySize = 64
 
 // maxProgram is the length in bytes of the longest program that is read.
-const maxProgram = 4 << 30
+const maxProgram int64 = 4 << 30
 
 // readProgram reads a program's file; it reads no more of what is no program than it must to see that.
 func readProgram(name string) ([]byte, error) {
@@ -254,7 +255,7 @@ func readProgram(name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(rest) == maxProgram {
+	if int64(len(rest)) == maxProgram {
 		return nil, &exitError{codeNotExecutable, fmt.Errorf("%s has more than %d bytes", name, maxProgram)}
 	}
 	return append(head[:n], rest...), nil

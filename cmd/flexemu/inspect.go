@@ -27,7 +27,8 @@ so a damaged one is found out.`,
 		Example: `  flexemu inspect hello
   flexemu inspect --json half.snap`,
 		Args: oneFile("FILE"),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
+			defer endAtOnce(c.Context())()
 			info, err := inspect(args[0])
 			if err != nil {
 				return fmt.Errorf("inspect %s: %w", args[0], err)
@@ -68,10 +69,24 @@ func inspect(name string) (inspection, error) {
 		return inspectProgram(program), nil
 	case string(head) == snapshot.Magic:
 		return inspectSnapshot(r)
-	case bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n"), []byte("{")):
+	}
+	if begins, err := afterSpace(r); err == nil && begins == '{' {
 		return inspectProofs(r)
 	}
 	return nil, errors.New("neither a program (ELF), a snapshot of flexEmu nor a proof in JSON")
+}
+
+// afterSpace skips the white space of JSON and gives the byte behind it, which it does not skip.
+func afterSpace(r *bufio.Reader) (byte, error) {
+	for {
+		b, err := r.ReadByte()
+		if err != nil {
+			return 0, err
+		}
+		if !bytes.ContainsRune([]byte(" \t\r\n"), rune(b)) {
+			return b, r.UnreadByte()
+		}
+	}
 }
 
 type segmentInfo struct {

@@ -78,6 +78,16 @@ func interruptible() (context.Context, func()) {
 	}
 }
 
+// endAtOnce makes a signal end the process, until the function that it gives is called: for what has nothing to keep and
+// may wait for a file, a pipe or a terminal, which no context interrupts.
+func endAtOnce(ctx context.Context) (stop func() bool) {
+	return context.AfterFunc(ctx, func() {
+		if err := context.Cause(ctx); errors.As(err, new(interrupted)) {
+			os.Exit(report(err))
+		}
+	})
+}
+
 // report says what went wrong and gives the exit code for it.
 func report(err error) int {
 	if err == nil {

@@ -213,6 +213,57 @@ func TestInterrupt(t *testing.T) {
 	}
 }
 
+// A signal ends every command also where it waits for something else than steps.
+func TestInterruptWaiting(t *testing.T) {
+	dir := t.TempDir()
+	pipe := filepath.Join(dir, "pipe")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Skip(err)
+	}
+	proofs := filepath.Join(dir, "proofs")
+	for _, args := range [][]string{
+		{"verify", "-"},
+		{"verify", pipe},
+		{"inspect", pipe},
+		{"run", pipe},
+		{"run", "--resume", pipe},
+		{"prove", "--at", "%1", "-o", proofs, filepath.Join(guests, "guest"), "spin"},
+	} {
+		cmd := exec.Command("flexemu", args...)
+		stdin, err := cmd.StdinPipe() // which says nothing
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// Until flexemu listens the signal ends the process itself; so it is sent until it has ended.
+		ended := make(chan error)
+		go func() { ended <- cmd.Wait() }()
+		select {
+		case <-ended:
+			t.Errorf("%v: it did not wait", args)
+		case <-time.After(300 * time.Millisecond):
+			cmd.Process.Signal(syscall.SIGINT)
+			select {
+			case <-ended:
+			case <-time.After(20 * time.Second):
+				t.Errorf("%v: it goes on", args)
+				cmd.Process.Kill()
+				<-ended
+			}
+		}
+		stdin.Close()
+		status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+		if code := cmd.ProcessState.ExitCode(); code != 128+int(syscall.SIGINT) && !status.Signaled() {
+			t.Errorf("%v: exit code %d", args, code)
+		}
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("the folder has %v (%v)", entries, err)
+	}
+}
+
 func TestClosedPipe(t *testing.T) {
 	cmd := exec.Command("flexemu", "run", filepath.Join(guests, "guest"), "lines")
 	var stderr bytes.Buffer

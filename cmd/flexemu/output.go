@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/flexemu/flexemu"
@@ -18,19 +18,18 @@ import (
 // standard stands for a standard stream where a file is expected.
 const standard = "-"
 
-// checkOutputs finds, before a long run, files that could not be written after it.
+// checkOutputs finds, before a long run, files that could not be written after it, and those of which one would
+// replace another.
 func checkOutputs(names ...string) error {
-	for _, name := range names {
+	for i, name := range names {
 		if name == "" || name == standard {
 			continue
 		}
-		if info, err := os.Stat(name); err == nil && info.IsDir() {
-			return fmt.Errorf("output file %s is a directory", name)
-		}
-		if info, err := os.Stat(filepath.Dir(name)); err != nil {
+		if err := atomicfile.Check(name); err != nil {
 			return fmt.Errorf("output file %s: %w", name, err)
-		} else if !info.IsDir() {
-			return fmt.Errorf("output file %s: %s is not a directory", name, filepath.Dir(name))
+		}
+		if info, err := os.Stat(name); slices.Contains(names[:i], name) && (err != nil || info.Mode().IsRegular()) {
+			return fmt.Errorf("output file %s is named twice", name)
 		}
 	}
 	return nil
@@ -54,6 +53,7 @@ func writeOutput(name string, stream io.Writer, write func(io.Writer) error) err
 // printJSON writes a value as one indented object.
 func printJSON(w io.Writer, value any) error {
 	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false) // operands have > and &
 	e.SetIndent("", "  ")
 	return e.Encode(value)
 }

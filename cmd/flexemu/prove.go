@@ -17,15 +17,15 @@ import (
 type proveFlags struct {
 	guestFlags
 	at     string
-	count  uint64
+	count  count
 	kinds  bool
-	limit  uint64
+	limit  count
 	output string
 	steps  selection
 }
 
 func proveCommand() *cobra.Command {
-	f := new(proveFlags)
+	f := &proveFlags{limit: 10_000_000}
 	c := &cobra.Command{
 		Use:   "prove [flags] --at N [-o FILE] PROGRAM [ARG...]",
 		Short: "Prove steps of a program",
@@ -47,17 +47,20 @@ writes nothing; 126 and 127 as for run.`,
 	flags := c.Flags()
 	f.add(flags, true)
 	flags.StringVar(&f.at, "at", "", "prove step `N`, several, or every multiple: 5,7,100-200 or %N")
-	flags.Uint64Var(&f.count, "count", 0, "with --at %N: end after `N` proofs; 0: at the program's end")
+	flags.Var(&f.count, "count", "with --at %N: end after `N` proofs; 0: at the program's end")
 	flags.BoolVar(&f.kinds, "kinds", false, "prove the first step of every kind")
-	flags.Uint64Var(&f.limit, "limit", 10_000_000, "with --kinds: look at `N` steps")
+	flags.Var(&f.limit, "limit", "with --kinds: look at `N` steps")
 	flags.StringVarP(&f.output, "output", "o", standard, "write to `FILE` instead of stdout")
-	c.MarkFlagsOneRequired("at", "kinds")
-	c.MarkFlagsMutuallyExclusive("at", "kinds")
 	return c
 }
 
 func (f *proveFlags) run(ctx context.Context, args []string) error {
-	if !f.kinds {
+	switch {
+	case f.at == "" && !f.kinds:
+		return errors.New("which steps? --at N is missing")
+	case f.at != "" && f.kinds:
+		return errors.New("--at and --kinds exclude each other")
+	case !f.kinds:
 		var err error
 		if f.steps, err = parseSelection(f.at); err != nil {
 			return err
@@ -77,7 +80,7 @@ func (f *proveFlags) run(ctx context.Context, args []string) error {
 	err = writeOutput(f.output, os.Stdout, func(w io.Writer) error {
 		e := json.NewEncoder(w)
 		if f.kinds {
-			return proveKinds(ctx, g, f.limit, e)
+			return proveKinds(ctx, g, uint64(f.limit), e)
 		}
 		if f.steps.single() {
 			e.SetIndent("", "  ")
@@ -92,11 +95,14 @@ func (f *proveFlags) proveSteps(ctx context.Context, g *guest, e *json.Encoder) 
 	if first, _ := f.steps.from(0); first < g.Step() && f.steps.every == 0 {
 		return fmt.Errorf("prove step %d: the snapshot is of step %d already", first, g.Step())
 	}
-	written := uint64(0)
+	written := count(0)
 	at, ok := f.steps.from(g.Step())
 	for ; ok && (f.count == 0 || written < f.count); at, ok = f.steps.from(g.Step()) {
 		if err := g.advance(ctx, at); err != nil {
 			return err
+		}
+		if ctx.Err() != nil {
+			return g.stopped(ctx) // advance has not looked if there was no step to make
 		}
 		if done, _ := g.Exited(); done && f.steps.every != 0 {
 			break
@@ -139,6 +145,9 @@ func proveKinds(ctx context.Context, g *guest, limit uint64, e *json.Encoder) er
 		if err := e.Encode(p); err != nil {
 			return err
 		}
+	}
+	if len(seen) == 0 {
+		return fmt.Errorf("prove --kinds: at step %d: %w", g.Step(), flexemu.ErrEnded)
 	}
 	return nil
 }

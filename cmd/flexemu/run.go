@@ -17,7 +17,7 @@ import (
 
 type runFlags struct {
 	guestFlags
-	stopAt             uint64
+	stopAt             count
 	stops              bool // at stopAt
 	save, stats        string
 	rootsAt, rootsFile string
@@ -49,7 +49,7 @@ Flags after PROGRAM are the guest's.`,
 	}
 	flags := c.Flags()
 	f.add(flags, true)
-	flags.Uint64Var(&f.stopAt, "stop-at", 0, "stop before step `N`")
+	flags.Var(&f.stopAt, "stop-at", "stop before step `N`")
 	flags.StringVar(&f.save, "save", "", "write a snapshot of the last state to `FILE`, however the run ended")
 	flags.StringVar(&f.stats, "stats", "", "write figures of the run as JSON to `FILE` (- is stderr)")
 	flags.StringVar(&f.rootsAt, "roots-at", "", "tell the root at every multiple of N, `%N`, or at step N, =N; needs --roots")
@@ -68,7 +68,7 @@ func (f *runFlags) run(ctx context.Context, args []string) error {
 	defer g.close()
 	from, stop := g.Step(), uint64(math.MaxUint64)
 	if f.stops {
-		if stop = f.stopAt; stop < from {
+		if stop = uint64(f.stopAt); stop < from {
 			return fmt.Errorf("--stop-at %d: the snapshot is of step %d already", stop, from)
 		}
 	}

@@ -2,12 +2,31 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
 )
+
+// A count is a flag's number of steps, in decimal digits: pflag's own numbers may be octal ones, and --stop-at 010 is
+// not to be step 8 where --at 010 is step 10.
+type count uint64
+
+func (c *count) Set(text string) error {
+	n, err := strconv.ParseUint(text, 10, 64)
+	if err != nil {
+		return errors.New("it is not a number of steps")
+	}
+	*c = count(n)
+	return nil
+}
+
+func (c *count) String() string { return strconv.FormatUint(uint64(*c), 10) }
+
+// Type implements pflag.Value; no flag's help shows it.
+func (c *count) Type() string { return "count" }
 
 // A span is the steps first … last.
 type span struct{ first, last uint64 }

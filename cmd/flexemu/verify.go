@@ -61,6 +61,7 @@ func oneFile(what string) cobra.PositionalArgs {
 }
 
 func verify(ctx context.Context, name string, asJSON bool) error {
+	defer endAtOnce(ctx)()
 	file := os.Stdin
 	if name != standard {
 		var err error
@@ -72,9 +73,6 @@ func verify(ctx context.Context, name string, asJSON bool) error {
 	j := newJudge()
 	refused := 0
 	err := eachProof(file, func(p *flexemu.Proof) error {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
 		v, err := j.judge(p)
 		if err != nil {
 			return fmt.Errorf("proof of step %d: %w", p.Step, err)

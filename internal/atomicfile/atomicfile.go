@@ -24,22 +24,45 @@ const bufferSize = 1 << 18
 // The name may be a symbolic link to a file; then that is replaced. If it is a device or a pipe, the bytes go there
 // straight. The writer that write gets is buffered.
 func Write(name string, write func(io.Writer) error) error {
-	var old fs.FileInfo
-	switch info, err := os.Stat(name); {
-	case errors.Is(err, fs.ErrNotExist):
+	target, old, err := resolve(name)
+	switch {
 	case err != nil:
-		return fmt.Errorf("write file: %w", err)
-	case info.IsDir():
-		return fmt.Errorf("write file: %s is a directory", name)
-	case !info.Mode().IsRegular():
+		return fmt.Errorf("write file %s: %w", name, err)
+	case old != nil && !old.Mode().IsRegular():
 		return writeThrough(name, write)
-	default:
-		old = info
-		if name, err = filepath.EvalSymlinks(name); err != nil {
-			return fmt.Errorf("write file: %w", err)
-		}
 	}
-	return replace(name, old, write)
+	return replace(target, old, write)
+}
+
+// Check tells whether Write could make a file with that name, for callers that have long work to do before. It leaves
+// nothing behind.
+func Check(name string) error {
+	target, old, err := resolve(name)
+	if err != nil || old != nil && !old.Mode().IsRegular() {
+		return err
+	}
+	f, err := temporary(target)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Close(), os.Remove(f.Name()))
+}
+
+// resolve follows symbolic links to a regular file. old is what is there; nil if nothing is.
+func resolve(name string) (target string, old fs.FileInfo, err error) {
+	old, err = os.Stat(name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return name, nil, nil
+	case err != nil:
+		return "", nil, err
+	case old.IsDir():
+		return "", nil, errors.New("it is a directory")
+	case !old.Mode().IsRegular():
+		return name, old, nil
+	}
+	target, err = filepath.EvalSymlinks(name)
+	return target, old, err
 }
 
 // replace writes the file beside name and renames it. old, which may be nil, is what is there.

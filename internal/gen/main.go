@@ -1,5 +1,5 @@
 // Command gen writes the files that follow from the rows: interpreter loops, kernels, contracts, tables of the
-// documentation. Run it with go generate.
+// documentation. Run it with make generate.
 package main
 
 import (

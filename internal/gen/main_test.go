@@ -33,7 +33,7 @@ func TestGenerated(t *testing.T) {
 		}
 		got, err := os.ReadFile(filepath.Join(repository, name))
 		if err != nil || !bytes.Equal(got, want) {
-			t.Errorf("%s is not what the rows say (%v): run go generate", name, err)
+			t.Errorf("%s is not what the rows say (%v): run make generate", name, err)
 		}
 		return nil
 	})

@@ -61,7 +61,7 @@ type Server struct {
 
 	mu     sync.Mutex
 	failed error // of every request from now on
-	broken bool  // and that is the server's fault
+	midway bool  // and the server is in the middle of one: it would not notice that its pipes are closed
 	closed sync.Once
 	result error // of Close
 }
@@ -194,7 +194,7 @@ func (s *Server) fetch(key [32]byte) ([]byte, error) {
 
 // Hint passes a hint on and waits until the server has answered it.
 func (s *Server) Hint(hint []byte) error {
-	if len(hint) > math.MaxUint32 {
+	if uint64(len(hint)) > math.MaxUint32 {
 		return fmt.Errorf("pre-image server %s: a hint of %d bytes, more than the protocol can say", s.name, len(hint))
 	}
 	s.mu.Lock()
@@ -273,11 +273,11 @@ func (s *Server) alive() bool {
 // fail makes the error of a request and of all that follow.
 func (s *Server) fail(err error, format string, args ...any) error {
 	doing := fmt.Sprintf(format, args...)
+	s.midway = true
 	if s.ctx.Err() != nil {
 		s.failed = fmt.Errorf("pre-image server %s: stopped while it was %s: %w", s.name, doing, context.Cause(s.ctx))
 		return s.failed
 	}
-	s.broken = true
 	if errors.Is(err, io.EOF) || errors.Is(err, syscall.EPIPE) {
 		// Its ends are closed, so it has most likely ended. Its status is what the reader wants to know.
 		s.endsWithin(statusWait)
@@ -301,7 +301,7 @@ func (s *Server) status() string {
 var errClosed = errors.New("it was closed")
 
 // Close ends the server: it closes the pipes and waits for it; then it interrupts it and waits again; then it kills
-// it. A server whose fault a failed request was is interrupted at once. Requests that are under way fail. The error
+// it. A server that has failed or was stopped in the middle of a request is interrupted at once. Requests that are under way fail. The error
 // says how the server ended if that was not well; what it gave is no worse for that. Close may be called again.
 func (s *Server) Close() error {
 	s.closed.Do(func() {
@@ -318,7 +318,7 @@ func (s *Server) Close() error {
 }
 
 func (s *Server) end() error {
-	if !s.broken && s.endsWithin(s.options.Grace) {
+	if !s.midway && s.endsWithin(s.options.Grace) {
 		if s.wait != nil && !errors.Is(s.wait, exec.ErrWaitDelay) {
 			return fmt.Errorf("pre-image server %s: when its pipes were closed: %w", s.name, s.wait)
 		}
@@ -332,7 +332,7 @@ func (s *Server) end() error {
 		kill(s.cmd)
 		<-s.ended
 		return fmt.Errorf("pre-image server %s: it did not end when its pipes were closed and it was interrupted, and was killed", s.name)
-	case s.broken:
+	case s.midway:
 		return nil // the error of the request has said it
 	}
 	return fmt.Errorf("pre-image server %s: it did not end when its pipes were closed, and was interrupted (%v)", s.name, s.cmd.ProcessState)

@@ -62,7 +62,7 @@ func Replay(k *bare.Kernel, p *Proof) (post merkle.Hash, err error) {
 	return machine.StateHash(m.EncodeWithMemory(r.root)), nil
 }
 
-// Check replays a proof and compares both hashes.
+// Check replays a proof and compares both hashes and the step.
 func Check(i *isa.ISA, p *Proof) error {
 	k, err := bare.New(i)
 	if err != nil {
@@ -70,6 +70,9 @@ func Check(i *isa.ISA, p *Proof) error {
 	}
 	if pre := machine.StateHash(p.StateData); pre != merkle.Hash(p.Pre) {
 		return fmt.Errorf("%w: state-data has the hash %x, pre is %x", ErrWrong, pre, []byte(p.Pre))
+	}
+	if step := machine.StateStep(p.StateData); step != p.Step {
+		return fmt.Errorf("%w: state-data is of step %d, not %d", ErrWrong, step, p.Step)
 	}
 	post, err := Replay(k, p)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package sets is the list of instruction sets. Adding one is its folder and its line here; go generate does
-// the rest.
+// Package sets is the list of instruction sets. Adding one is its folder and its line here, its header in package
+// loader and its calling convention in package bare; make generate does the rest.
 package sets
 
 import (

@@ -21,15 +21,14 @@ type Layout struct {
 	HeapStart, HeapEnd uint64 // the end is the last address that the heap pointer may have
 	Break              uint64 // the constant program break
 	StackTop           uint64 // the stack pointer at the start, before arguments are put there
-	AddressLimit       uint64 // addresses of a program are below it
 }
 
 // LayoutOf gives the layout for a register width.
 func LayoutOf(bits int) Layout {
 	if bits == 32 {
-		return Layout{0x0500_0000, 0x6000_0000, 0x4000_0000, 0x7fff_d000, 1 << 32}
+		return Layout{0x0500_0000, 0x6000_0000, 0x4000_0000, 0x7fff_d000}
 	}
-	return Layout{0x1000_0000_0000, 0x6000_0000_0000, 0x4000_0000_0000, 0x7fff_ffff_f000, 1 << 48}
+	return Layout{0x1000_0000_0000, 0x6000_0000_0000, 0x4000_0000_0000, 0x7fff_ffff_f000}
 }
 
 // A Kernel builds the meanings of the scheduler and the syscalls for one instruction set.
@@ -50,16 +49,22 @@ type convention struct {
 	sp     uint64
 }
 
+// ENOSYS of Linux: include/uapi/asm-generic/errno.h, and arch/mips/include/uapi/asm/errno.h.
+const (
+	enosys     = 38
+	enosysMIPS = 89
+)
+
 // New makes the kernel for an instruction set.
 func New(i *isa.ISA) (*Kernel, error) {
 	k := &Kernel{ISA: i, Layout: LayoutOf(i.Bits)}
 	switch i.Name {
 	case "mips64", "mips64le", "mips32", "mips32le":
 		k.abi = convention{number: 2, args: 4, result: 2, flag: 7, sp: 29}
-		k.enosys, k.mips = 89, true
+		k.enosys, k.mips = enosysMIPS, true
 	case "riscv64", "riscv32":
 		k.abi = convention{number: 17, args: 10, result: 10, flag: -1, sp: 2}
-		k.enosys = 38
+		k.enosys = enosys
 	default:
 		return nil, fmt.Errorf("bare: no syscall convention for %s", i.Name)
 	}

@@ -5,7 +5,7 @@ import (
 	"github.com/flexemu/flexemu/internal/isa"
 )
 
-// A row is one syscall: its name, its numbers (0 where the ABI lacks it), and its meaning; nil means that
+// A syscallRow is one syscall: its name, its numbers (0 where the ABI lacks it), and its meaning; nil means that
 // it does nothing and gives 0. Numbers: arch/mips/kernel/syscalls/syscall_{n64,o32}.tbl and
 // include/uapi/asm-generic/unistd.h of Linux.
 type syscallRow struct {

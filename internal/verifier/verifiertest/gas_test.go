@@ -2,6 +2,7 @@ package verifiertest
 
 import (
 	"encoding/binary"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -36,7 +37,9 @@ type price struct {
 	straddles              bool   // it touches more leaves than those of an instruction and of one aligned access
 }
 
-// TestGas compares the prices of all kinds of steps with a golden file. UPDATE_GOLDEN=1 writes it.
+var update = flag.Bool("update", false, "write the golden files anew")
+
+// TestGas compares the prices of all kinds of steps with a golden file. go test -update writes it.
 func TestGas(t *testing.T) {
 	eachISA(t, func(t *testing.T, w *world) {
 		list := w.prices(t)
@@ -52,7 +55,7 @@ func TestGas(t *testing.T) {
 		}
 		golden := filepath.Join("testdata", "gas_"+w.isa.Name+".txt")
 		got := table(w, list)
-		if os.Getenv("UPDATE_GOLDEN") != "" {
+		if *update {
 			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 				t.Fatal(err)
 			}
@@ -63,7 +66,7 @@ func TestGas(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got != string(want) {
-			t.Errorf("prices differ from %s; UPDATE_GOLDEN=1 writes it anew\n%s", golden, differences(string(want), got))
+			t.Errorf("prices differ from %s; go test -run TestGas -update writes it anew\n%s", golden, differences(string(want), got))
 		}
 	})
 }
