@@ -49,7 +49,10 @@ func New(layout []ir.Cell) *Machine {
 }
 
 // ThreadSize is the length in bytes of an encoded thread.
-func (m *Machine) ThreadSize() int { return threadHead + 8*len(m.layout) }
+func (m *Machine) ThreadSize() int { return ThreadSize(m.layout) }
+
+// ThreadSize is the length in bytes of an encoded thread with that layout behind its head.
+func ThreadSize(layout []ir.Cell) int { return threadHead + 8*len(layout) }
 
 // Get and Set access a cell.
 func (m *Machine) Get(c ir.Cell) uint64    { return m.Cells[c] }
@@ -201,6 +204,16 @@ var (
 type field struct {
 	cell ir.Cell
 	size int
+}
+
+// ScalarSizes are the lengths in bytes of the scalars of an encoded state that stand before its stack roots, in order;
+// the first is ir.PreimageOffset, and their cells follow one another.
+func ScalarSizes() []int {
+	sizes := make([]int, len(scalarsFront))
+	for i, f := range scalarsFront {
+		sizes[i] = f.size
+	}
+	return sizes
 }
 
 func (m *Machine) appendFields(b []byte, fields []field) []byte {

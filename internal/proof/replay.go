@@ -30,7 +30,7 @@ func Replay(k *bare.Kernel, p *Proof) (post merkle.Hash, err error) {
 	if exited, _ := machine.StateExited(p.StateData); exited {
 		return machine.StateHash(p.StateData), nil
 	}
-	size := 10 + 8*len(k.ISA.Thread)
+	size := machine.ThreadSize(k.ISA.Thread)
 	if len(p.ProofData) < size+32 {
 		return post, fmt.Errorf("%w: proof-data has %d bytes, expected at least %d", ErrWrong, len(p.ProofData), size+32)
 	}

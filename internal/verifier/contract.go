@@ -122,9 +122,13 @@ import { IStep } from "./IStep.sol";
 	c.line("// Sizes in bytes: of a state, of a thread, of the scalars of a state from the first (lowest byte) on.")
 	special := len(i.Thread) - 32
 	c.constant("STATE_SIZE", machine.StateSize)
-	c.constant("THREAD_SIZE", 10+8*len(i.Thread))
+	c.constant("THREAD_SIZE", machine.ThreadSize(i.Thread))
 	c.constant("THREAD_END", fmt.Sprintf("%#x", cells+32*(32+special)))
-	c.constant("SIZES", "0x01080801010808010808")
+	sizes := ""
+	for _, size := range machine.ScalarSizes() {
+		sizes = fmt.Sprintf("%02x", size) + sizes
+	}
+	c.constant("SIZES", "0x"+sizes)
 	c.line("// The hash of two empty words; the words and the addresses of a guest.")
 	c.constant("EMPTY_STACK", fmt.Sprintf("0x%x", machine.EmptyStack[:]))
 	c.constant("WORD", "0xffffffffffffffff")
