@@ -6,6 +6,7 @@ package machine
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/flexemu/flexemu/internal/ir"
 	"github.com/flexemu/flexemu/internal/merkle"
@@ -65,20 +66,35 @@ type stack struct {
 	top  *parked
 }
 
-// parked is a thread that does not run, with what is below it. It never changes, so that copies of a machine
-// share it.
+// parked is a thread that does not run, with what is below it. It never changes but for its root, which is hashed
+// when somebody asks for it: threads are parked far more often. Fork asks, so that copies of a machine share
+// what changes no more.
 type parked struct {
-	bytes []byte
-	root  merkle.Hash // of the stack up to and including this thread
-	below *parked
-	depth int // threads up to and including this one
+	bytes  []byte
+	root   merkle.Hash // of the stack up to and including this thread, if hashed
+	hashed bool        // as are all below, then
+	below  *parked
+	depth  int // threads up to and including this one
 }
 
+func (s *stack) empty() bool { return s.top == nil && s.base == EmptyStack }
+
 func (s *stack) root() merkle.Hash {
-	if s.top != nil {
-		return s.top.root
+	var due []*parked
+	t := s.top
+	for ; t != nil && !t.hashed; t = t.below {
+		due = append(due, t)
 	}
-	return s.base
+	root := s.base
+	if t != nil {
+		root = t.root
+	}
+	for _, t := range slices.Backward(due) {
+		hash := merkle.Keccak256(t.bytes)
+		root = merkle.Pair(&root, &hash)
+		t.root, t.hashed = root, true
+	}
+	return root
 }
 
 func (s *stack) depth() int {
@@ -89,8 +105,7 @@ func (s *stack) depth() int {
 }
 
 func (s *stack) push(thread []byte) {
-	hash, root := merkle.Keccak256(thread), s.root()
-	s.top = &parked{thread, merkle.Pair(&root, &hash), s.top, s.depth() + 1}
+	s.top = &parked{bytes: thread, below: s.top, depth: s.depth() + 1}
 }
 
 func (m *Machine) active() *stack { return &m.stacks[m.Cells[ir.TraverseRight]&1] }
@@ -109,11 +124,11 @@ func (m *Machine) MoveThread() {
 }
 
 // ActiveEmpty tells whether the active stack is empty once the running thread has left it.
-func (m *Machine) ActiveEmpty() bool { return m.active().root() == EmptyStack }
+func (m *Machine) ActiveEmpty() bool { return m.active().empty() }
 
 // LastThread tells whether no thread is parked.
 func (m *Machine) LastThread() bool {
-	return m.active().root() == EmptyStack && m.other().root() == EmptyStack
+	return m.active().empty() && m.other().empty()
 }
 
 // Resume ends a step: if the running thread has left, the top of the active stack runs. A machine made from a
@@ -318,6 +333,9 @@ func (m *Machine) EncodeWithMemory(memory merkle.Hash) []byte { return m.encode(
 
 // Fork makes an independent machine that shares what does not change.
 func (m *Machine) Fork() *Machine {
+	for i := range m.stacks {
+		m.stacks[i].root()
+	}
 	c := *m
 	c.Mem = m.Mem.Fork()
 	c.Hint = append([]byte(nil), m.Hint...)

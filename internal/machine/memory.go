@@ -3,6 +3,7 @@ package machine
 import (
 	"encoding/binary"
 	"fmt"
+	"runtime"
 
 	"github.com/flexemu/flexemu/internal/merkle"
 )
@@ -56,6 +57,9 @@ type Tracer interface {
 // fills the entries. Any method may change them, so no engine may hold a Data pointer across a call.
 //
 // A Memory is used by one goroutine at a time. The zero value is not usable; see NewMemory.
+//
+// The bytes of a flat memory (see Flat) lie outside of the Go heap, and go with the Memory. So methods that use
+// page data keep it alive until they are done (runtime.KeepAlive), and so must who uses entries of the caches.
 type Memory struct {
 	Reads  [CacheSize]ReadEntry
 	Writes [CacheSize]WriteEntry
@@ -93,9 +97,10 @@ func NewMemory() *Memory {
 }
 
 // Fork returns a memory with the same bytes and pages; both then change independently. Pages and
-// tree are shared until either side writes, so that the cost does not depend on the size; hashing that
-// is still due is done by each side for itself, so call Root before where it will be asked for anyway.
-// The fork has no tracer and watches nothing. The two may be used by different goroutines, but Fork
+// tree are shared until either side writes, so that the cost does not depend on the size, but that of a flat memory
+// (see Flat) does on the pages written since the last Fork. Hashing that is still due is done by each
+// side for itself, so call Root before where it will be asked for anyway.
+// The fork has no tracer, watches nothing and is not flat. The two may be used by different goroutines, but Fork
 // itself changes m (its caches are emptied) and counts as a use of m.
 func (m *Memory) Fork() *Memory {
 	m.Reads, m.Writes = noReads, noWrites
@@ -119,7 +124,9 @@ func (m *Memory) Watch(page uint64) {
 	if e := &m.Writes[page%CacheSize]; e.Tag == page {
 		*e = WriteEntry{Tag: NoPage}
 	}
-	m.tree.unready(m.lookup(page))
+	if n := m.lookup(page); n != nil && m.tree.isReady(n) {
+		m.tree.setReady(n, false)
+	}
 }
 
 // Unwatch takes back all that Watch asked for.
@@ -131,7 +138,9 @@ func (m *Memory) Pages() int { return m.tree.pages }
 // EachPage calls f for every allocated page in ascending order, until f returns an error, which
 // EachPage returns as it is. f must neither change the memory nor keep data, which it must not write to.
 func (m *Memory) EachPage(f func(page uint64, data *[PageSize]byte) error) error {
-	return eachPage(m.tree.root, f)
+	err := eachPage(m.tree.root, f)
+	runtime.KeepAlive(m)
+	return err
 }
 
 // ReadSlow reads size bytes (1, 2, 4 or 8) at addr as an unsigned number, big-endian or
@@ -144,7 +153,9 @@ func (m *Memory) ReadSlow(addr uint64, size uint8, big bool) uint64 {
 		m.tracer.Touch(addr, size, false)
 	}
 	if at := addr & pageMask; at+uint64(size) <= PageSize {
-		return load(m.readable(addr >> pageBits)[at:], size, big)
+		v := load(m.readable(addr >> pageBits)[at:], size, big)
+		runtime.KeepAlive(m)
+		return v
 	}
 	var b [8]byte
 	m.copyOut(addr, b[:size])
@@ -168,6 +179,7 @@ func (m *Memory) WriteSlow(addr uint64, size uint8, big bool, v uint64) {
 	}
 	if at := addr & pageMask; at+uint64(size) <= PageSize {
 		store(m.writable(addr >> pageBits)[at:], size, big, v)
+		runtime.KeepAlive(m)
 		return
 	}
 	var b [8]byte
@@ -218,7 +230,10 @@ func (m *Memory) Write(addr uint64, p []byte) {
 
 // SetPage copies data into the page with the given number, below 2^52, allocating it. A tracer is not told: this
 // is for building a memory, not for running a guest.
-func (m *Memory) SetPage(page uint64, data *[PageSize]byte) { *m.writable(page) = *data }
+func (m *Memory) SetPage(page uint64, data *[PageSize]byte) {
+	*m.writable(page) = *data
+	runtime.KeepAlive(m)
+}
 
 // InstallLeaf puts the leaf that holds addr into memory, telling neither the tracer nor a watcher: a
 // tracer that replays a witness calls it, when it is told of an access, to supply the bytes.
@@ -228,6 +243,7 @@ func (m *Memory) InstallLeaf(addr uint64, leaf *merkle.Hash) {
 	m.found.put(page, n)
 	m.refresh(page, n)
 	copy(n.data[addr&pageMask&^(merkle.LeafSize-1):], leaf[:])
+	runtime.KeepAlive(m)
 }
 
 // copyOut is Read without the tracer.
@@ -236,6 +252,7 @@ func (m *Memory) copyOut(addr uint64, p []byte) {
 		n := copy(p, m.readable(addr >> pageBits)[addr&pageMask:])
 		addr, p = addr+uint64(n), p[n:]
 	}
+	runtime.KeepAlive(m)
 }
 
 // copyIn is Write without the tracer.
@@ -244,6 +261,7 @@ func (m *Memory) copyIn(addr uint64, p []byte) {
 		n := copy(m.writable(addr >> pageBits)[addr&pageMask:], p)
 		addr, p = addr+uint64(n), p[n:]
 	}
+	runtime.KeepAlive(m)
 }
 
 // readable returns the bytes of a page, to be read only.
@@ -270,7 +288,7 @@ func (m *Memory) writable(page uint64) *[PageSize]byte {
 			}
 		}
 		n = m.tree.own(page)
-		n.flags |= ready
+		m.tree.setReady(n, true)
 		m.found.put(page, n)
 		m.refresh(page, n)
 	}

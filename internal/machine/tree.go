@@ -21,7 +21,8 @@ const maxPages = 1 << (merkle.Depth - pageLevel)
 type tree struct {
 	root  *node
 	owner *owner
-	pages int // leaves below root
+	pages int   // leaves below root
+	flat  *Flat // if not nil: where the data of private leaves lie, as far as its segments go
 }
 
 // An owner is known by its address. It has a size because addresses of empty objects may coincide.
@@ -54,6 +55,9 @@ func newTree() tree { return tree{owner: new(owner)} }
 
 // fork returns a tree with the same nodes, which from now on belong to neither.
 func (t *tree) fork() tree {
+	if t.flat != nil {
+		t.flat.freeze()
+	}
 	t.owner = new(owner)
 	return tree{root: t.root, owner: new(owner), pages: t.pages}
 }
@@ -79,12 +83,18 @@ func (t *tree) find(page uint64) *node {
 // isReady tells whether this tree may write to the data of n at will.
 func (t *tree) isReady(n *node) bool { return n.owner == t.owner && n.flags&ready != 0 }
 
-// unready makes the next write to n, if it is not nil, ask for it.
-func (t *tree) unready(n *node) {
-	if n != nil && n.owner == t.owner {
-		n.flags &^= ready
+// setReady makes isReady true for n, a private leaf of this tree on a stale way, or false.
+func (t *tree) setReady(n *node, is bool) {
+	if n.flags &^= ready; is {
+		n.flags |= ready
+	}
+	if t.flat != nil {
+		t.flat.mark(n.page, is)
 	}
 }
+
+// take gives n, which becomes private, its place in the flat memory, if it has one.
+func (t *tree) take(n *node) bool { return t.flat != nil && t.flat.take(n) }
 
 // mine returns the node at p, which it replaces by an own copy if it belongs to another tree.
 func (t *tree) mine(p **node) *node {
@@ -108,15 +118,20 @@ func (t *tree) own(page uint64) *node {
 		n.flags |= sumStale | topStale
 		if n.level == pageLevel {
 			if n.flags&private == 0 {
-				data := *n.data
-				n.data = &data
+				if !t.take(n) {
+					data := *n.data
+					n.data = &data
+				}
 				n.flags |= private
 			}
 			return n
 		}
 		p = &n.kids[n.side(page)]
 	}
-	leaf := &node{page: page, owner: t.owner, level: pageLevel, flags: sumStale | topStale | private, data: new([PageSize]byte)}
+	leaf := &node{page: page, owner: t.owner, level: pageLevel, flags: sumStale | topStale | private}
+	if !t.take(leaf) {
+		leaf.data = new([PageSize]byte)
+	}
 	t.pages++
 	if *p == nil { // only at the root: branches have both kids
 		*p = leaf

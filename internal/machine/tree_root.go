@@ -2,6 +2,7 @@ package machine
 
 import (
 	"math/bits"
+	"runtime"
 
 	"github.com/flexemu/flexemu/internal/merkle"
 )
@@ -51,6 +52,7 @@ func (m *Memory) Proof(addr uint64) merkle.Proof {
 		p.Siblings[n.level-1] = n.kids[1-side].top
 		n = n.kids[side]
 	}
+	runtime.KeepAlive(m)
 	return p
 }
 
@@ -88,6 +90,11 @@ type rising struct {
 func (h *hasher) update(t *tree) {
 	b := h.scratch()
 	h.collect(t, &t.root, merkle.Depth)
+	if t.flat != nil {
+		for _, n := range h.pages {
+			t.flat.mark(n.page, false)
+		}
+	}
 	h.sumPages(h.pages)
 	h.pages = emptied(h.pages)
 	for level := pageLevel; ; level++ {
