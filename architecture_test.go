@@ -15,16 +15,21 @@ var imports = map[string]string{
 	"internal/ir":                 "internal/ir/words",
 	"internal/merkle":             "",
 	"internal/atomicfile":         "",
+	"internal/hostmem":            "",
 	"internal/isa":                "internal/ir",
 	"internal/isa/mips":           "internal/ir internal/isa",
 	"internal/isa/riscv":          "internal/ir internal/isa",
 	"internal/isa/sets":           "internal/isa internal/isa/mips internal/isa/riscv",
-	"internal/machine":            "internal/ir internal/merkle",
+	"internal/machine":            "internal/hostmem internal/ir internal/merkle",
 	"internal/machine/snapshot":   "internal/ir internal/machine internal/merkle",
 	"internal/loader":             "",
 	"internal/preimage":           "internal/merkle",
 	"internal/engine/interp":      "internal/ir internal/ir/words internal/isa internal/machine",
 	"internal/engine/interp/emit": "internal/ir internal/isa",
+	"internal/engine/jit":         "internal/engine/interp internal/engine/jit/amd64 internal/engine/jit/arm64 internal/engine/jit/lir internal/hostmem internal/ir internal/isa internal/machine",
+	"internal/engine/jit/lir":     "internal/ir",
+	"internal/engine/jit/amd64":   "internal/engine/jit/lir internal/ir",
+	"internal/engine/jit/arm64":   "internal/engine/jit/lir internal/ir",
 	"internal/kernel/bare":        "internal/ir internal/ir/words internal/isa internal/machine",
 	"internal/proof":              "internal/engine/interp internal/ir internal/isa internal/kernel/bare internal/machine internal/merkle",
 	"internal/verifier":           "internal/ir internal/isa internal/kernel/bare internal/machine",
@@ -34,7 +39,8 @@ var imports = map[string]string{
 // pure are the packages that compute a state: nothing from outside may have a say in it.
 var pure = []string{
 	"internal/ir", "internal/ir/words", "internal/isa", "internal/isa/mips", "internal/isa/riscv", "internal/isa/sets",
-	"internal/machine", "internal/engine/interp", "internal/kernel/bare",
+	"internal/machine", "internal/engine/interp", "internal/engine/jit", "internal/engine/jit/lir",
+	"internal/engine/jit/amd64", "internal/engine/jit/arm64", "internal/kernel/bare",
 }
 
 // impure are packages of the standard library whose results differ from run to run.

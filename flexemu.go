@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/flexemu/flexemu/internal/engine/interp"
+	"github.com/flexemu/flexemu/internal/engine/jit"
 	"github.com/flexemu/flexemu/internal/ir"
 	"github.com/flexemu/flexemu/internal/isa"
 	"github.com/flexemu/flexemu/internal/isa/sets"
@@ -67,6 +68,7 @@ const (
 	KernelBare   = proof.KernelName
 	EngineAuto   = "auto" // the fastest there is
 	EngineInterp = "interp"
+	EngineJit    = "jit" // compiles; not there on every host
 )
 
 // Options say how a program starts. The zero value is a program without arguments and environment that has no
@@ -79,7 +81,7 @@ type Options struct {
 	CannonStart bool
 	Host        Host
 	Kernel      string // KernelBare, also when empty
-	Engine      string // EngineAuto, also when empty, or EngineInterp
+	Engine      string // EngineAuto, also when empty, EngineJit or EngineInterp
 }
 
 // check refuses kernels and engines that are not there.
@@ -87,10 +89,11 @@ func (o *Options) check() error {
 	if o.Kernel != "" && o.Kernel != KernelBare {
 		return fmt.Errorf("there is no kernel %q, only %s", o.Kernel, KernelBare)
 	}
-	if o.Engine != "" && o.Engine != EngineAuto && o.Engine != EngineInterp {
-		return fmt.Errorf("there is no engine %q, only %s and %s", o.Engine, EngineAuto, EngineInterp)
+	switch o.Engine {
+	case "", EngineAuto, EngineJit, EngineInterp:
+		return nil
 	}
-	return nil
+	return fmt.Errorf("there is no engine %q, only %s, %s and %s", o.Engine, EngineAuto, EngineJit, EngineInterp)
 }
 
 // A Run is a program that is being executed. Its methods must not be called concurrently.
@@ -98,6 +101,7 @@ type Run struct {
 	isa    *ISA
 	kernel *bare.Kernel
 	system *bare.System
+	engine string
 }
 
 // Load makes a run of a statically linked ELF executable, at step 0. An error about the program itself is a
@@ -122,7 +126,7 @@ func Load(program []byte, o Options) (*Run, error) {
 		return nil, err
 	}
 	k.Start(m, p.Entry, sp)
-	return newRun(k, m, o.Host)
+	return newRun(k, m, o.Host, o.Engine)
 }
 
 // Identify names the instruction set of an ELF executable, which need not be one of ISAs. It looks at the first 64
@@ -168,8 +172,8 @@ func layout(k *bare.Kernel) loader.Layout {
 	return loader.Layout{HeapStart: k.Layout.HeapStart, StackTop: k.Layout.StackTop}
 }
 
-func newRun(k *bare.Kernel, m *machine.Machine, h Host) (*Run, error) {
-	e, err := interp.New(k.ISA, m)
+func newRun(k *bare.Kernel, m *machine.Machine, h Host, engine string) (*Run, error) {
+	e, engine, err := newEngine(k.ISA, m, engine)
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +184,22 @@ func newRun(k *bare.Kernel, m *machine.Machine, h Host) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Run{k.ISA, k, s}, nil
+	return &Run{k.ISA, k, s, engine}, nil
+}
+
+// newEngine makes the engine of that name, and tells which one it is if the name leaves that open.
+func newEngine(i *ISA, m *machine.Machine, name string) (bare.Engine, string, error) {
+	if name != EngineInterp {
+		e, err := jit.New(i, m)
+		switch {
+		case err == nil:
+			return e, EngineJit, nil
+		case name == EngineJit || !errors.Is(err, jit.ErrUnsupported):
+			return nil, "", err
+		}
+	}
+	e, err := interp.New(i, m)
+	return e, EngineInterp, err
 }
 
 // nowhere is the host of a run that was given none.
@@ -219,7 +238,7 @@ func Resume(r io.Reader, o Options) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newRun(k, m, o.Host)
+	return newRun(k, m, o.Host, o.Engine)
 }
 
 // RunTo makes steps until the step counter is n or the machine has halted. After an error, which is the host's,
@@ -237,7 +256,7 @@ func (r *Run) ISA() *ISA { return r.isa }
 func (r *Run) Kernel() string { return KernelBare }
 
 // Engine is the name of the engine that makes the steps.
-func (r *Run) Engine() string { return EngineInterp }
+func (r *Run) Engine() string { return r.engine }
 
 // Step is the number of steps made since the program's start.
 func (r *Run) Step() uint64 { return r.system.Machine.Get(ir.Step) }

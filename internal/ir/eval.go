@@ -76,7 +76,7 @@ func (e *evaluation) compute(n *Node) uint64 {
 	case LastThread, ActiveEmpty, OracleCount, KeyType:
 		return e.state.Query(n.Op, 0)
 	}
-	return compute(n.Op, args)
+	return Compute(n.Op, args)
 }
 
 func (e *evaluation) run(list []*Stmt) ending {
@@ -125,8 +125,8 @@ func (s *Stmt) arm(v uint64) []*Stmt {
 	return s.Else
 }
 
-// compute is the definition of the pure operations.
-func compute(op Op, x []uint64) uint64 {
+// Compute is the definition of the pure operations: op of one, two or three operands.
+func Compute(op Op, x []uint64) uint64 {
 	if len(x) == 1 {
 		return compute1(op, x[0])
 	}

@@ -267,7 +267,7 @@ func (b *Builder) op(op Op, args ...Value) Value {
 		}
 	}
 	if constant {
-		return b.Const(compute(op, words))
+		return b.Const(Compute(op, words))
 	}
 	if len(nodes) == 2 && nodes[1].Op == Const {
 		zero, ones := words[1] == 0, words[1] == ^uint64(0)

@@ -70,6 +70,9 @@ type Engine struct {
 	code  [codeEntries]codePage
 	pages map[uint64][]Insn // by page number
 	delay bool              // the instruction set has delay slots
+
+	// Dropped, if not nil, is called when no page is watched any more for the sake of its code.
+	Dropped func()
 }
 
 // A loop is the emitted code of an instruction set.
@@ -101,6 +104,9 @@ func (e *Engine) drop() {
 		e.code[n].base = noBase
 	}
 	e.m.Mem.Unwatch()
+	if e.Dropped != nil {
+		e.Dropped()
+	}
 }
 
 // forget drops the decoded instructions of a page that is about to be written.

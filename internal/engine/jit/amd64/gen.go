@@ -1,0 +1,367 @@
+package amd64
+
+import (
+	"fmt"
+	"math/bits"
+
+	"github.com/flexemu/flexemu/internal/engine/jit/lir"
+	"github.com/flexemu/flexemu/internal/ir"
+)
+
+// The registers of generated code. The stack pointer is not touched: signals and the runtime find what they know.
+const (
+	context = R15
+	budget  = R14
+	// Inside of one operation.
+	scratch0 = RAX
+	scratch1 = RDX
+)
+
+// pool are the registers for cells and temporaries; the last one is never given to a cell.
+var pool = [...]Reg{RBX, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, RCX}
+
+const maxMapped = len(pool) - 1
+
+// A generator compiles one region.
+type generator struct {
+	Assembler
+	r      *lir.Region
+	h      lir.Host
+	mapped [ir.NumCells]Reg // NoReg: in memory
+	cells  []ir.Cell        // that have registers, in the order of the pool
+	blocks []Label
+	cold   []func() // code that is rarely run, behind the rest
+	leave  Label    // writes the registers back and returns; scratch0 tells why
+	code   *lir.Code
+
+	// The block that is being compiled.
+	b     *lir.Block
+	temps []operand
+	marks []Label
+}
+
+// An operand is where a value is.
+type operand struct {
+	kind opKind
+	reg  Reg
+	mem  Mem
+	imm  uint64
+}
+
+type opKind uint8
+
+const (
+	inReg opKind = iota
+	inMem
+	isImm
+)
+
+func at(disp int32) Mem { return Mem{Base: context, Index: NoReg, Disp: disp} }
+
+// Compile makes the code of a region.
+func Compile(r *lir.Region, h lir.Host) (*lir.Code, error) {
+	g := &generator{r: r, h: h, code: &lir.Code{Entries: make([]int, len(r.Blocks))}}
+	for c := range g.mapped {
+		g.mapped[c] = NoReg
+	}
+	for n, c := range r.Mapped[:min(len(r.Mapped), maxMapped)] {
+		g.mapped[c] = pool[n]
+		g.cells = append(g.cells, c)
+	}
+	g.leave = g.NewLabel()
+	for range r.Blocks {
+		g.blocks = append(g.blocks, g.NewLabel())
+	}
+	order := layout(r)
+	for n, b := range order {
+		next := -1
+		if n+1 < len(order) {
+			next = order[n+1]
+		}
+		if err := g.block(b, next); err != nil {
+			return nil, err
+		}
+	}
+	for len(g.cold) > 0 {
+		cold := g.cold
+		g.cold = nil
+		for _, f := range cold {
+			f()
+		}
+	}
+	g.Bind(g.leave)
+	g.writeBack()
+	g.Ret()
+	g.entries()
+	if err := g.Link(0); err != nil {
+		return nil, fmt.Errorf("jit: %w", err)
+	}
+	g.code.Bytes = g.Buf
+	return g.code, nil
+}
+
+// layout orders the blocks so that most of them are followed by the one that they go on with.
+func layout(r *lir.Region) []int {
+	placed := make([]bool, len(r.Blocks))
+	var order []int
+	for start := range r.Blocks {
+		for b := int32(start); b != lir.Outside && !placed[b]; {
+			placed[b] = true
+			order = append(order, int(b))
+			switch t := &r.Blocks[b].Term; t.Kind {
+			case lir.Goto:
+				b = t.To.Block
+			case lir.Branch:
+				b = t.Else.Block
+				if b == lir.Outside || placed[b] {
+					b = t.To.Block
+				}
+			default:
+				b = lir.Outside
+			}
+		}
+	}
+	return order
+}
+
+// entries makes the ways in from outside: they load the registers.
+func (g *generator) entries() {
+	for n, b := range g.r.Blocks {
+		if b.Inner {
+			g.code.Entries[n] = -1
+			continue
+		}
+		g.code.Entries[n] = g.Len()
+		for _, c := range g.cells {
+			g.MovRM(g.word(), g.mapped[c], at(lir.CellAt(c)))
+		}
+		g.Jmp(g.blocks[n])
+	}
+}
+
+// word is the width of the guest's registers.
+func (g *generator) word() Width {
+	if g.r.Narrow {
+		return W32
+	}
+	return W64
+}
+
+// writeBack stores the registers that the region changes.
+func (g *generator) writeBack() {
+	for _, c := range g.cells {
+		if g.r.Dirty[c] {
+			g.MovMR(g.word(), at(lir.CellAt(c)), g.mapped[c])
+		}
+	}
+}
+
+// later makes a label for code behind the blocks.
+func (g *generator) later(f func()) Label {
+	l := g.NewLabel()
+	g.cold = append(g.cold, func() {
+		g.Bind(l)
+		f()
+	})
+	return l
+}
+
+func (g *generator) block(n, next int) error {
+	b := g.r.Blocks[n]
+	free := append([]Reg{RCX}, pool[len(g.cells):maxMapped]...)
+	place, slots := b.Place(len(free))
+	if slots > lir.MaxSpills {
+		return fmt.Errorf("jit: the block at %#x needs %d slots for temporaries", b.PC, slots)
+	}
+	g.b, g.temps, g.marks = b, nil, g.marks[:0] // cold code keeps the temporaries' places
+	for _, p := range place {
+		switch {
+		case p >= lir.Spilled:
+			g.temps = append(g.temps, operand{kind: inMem, mem: at(lir.SpillAt + 8*int32(p-lir.Spilled))})
+		case p >= 0:
+			g.temps = append(g.temps, operand{kind: inReg, reg: free[p]})
+		default:
+			g.temps = append(g.temps, operand{kind: inReg, reg: scratch0}) // never used
+		}
+	}
+	for range b.Labels {
+		g.marks = append(g.marks, g.NewLabel())
+	}
+	firstSite := g.h.FirstSite + len(g.code.Sites)
+	g.code.Sites = append(g.code.Sites, b.Sites...)
+
+	g.Bind(g.blocks[n])
+	g.AluRI(Sub, W64, budget, b.Steps)
+	g.Jcc(CondS, g.later(func() {
+		g.AluRI(Add, W64, budget, b.Steps)
+		g.setPC(b.PC, b.Next)
+		g.MovRI(scratch0, lir.LeftBudget)
+		g.Jmp(g.leave)
+	}))
+	for n := range b.Ins {
+		g.instruction(&b.Ins[n], firstSite)
+	}
+	g.end(next)
+	return nil
+}
+
+// setPC stores pc, and next pc if there is one.
+func (g *generator) setPC(pc, next uint64) {
+	store := func(c ir.Cell, v uint64) {
+		if v == uint64(int64(int32(v))) {
+			g.MovMI(W64, at(lir.CellAt(c)), int32(v))
+			return
+		}
+		g.MovRI(scratch0, v)
+		g.MovMR(W64, at(lir.CellAt(c)), scratch0)
+	}
+	store(ir.PC, pc)
+	if g.r.Delay {
+		store(ir.NextPC, next)
+	}
+}
+
+// target gives the label of an edge; the code of those that leave the region is put behind the blocks.
+func (g *generator) target(e lir.Edge) Label {
+	if e.Block != lir.Outside {
+		return g.blocks[e.Block]
+	}
+	return g.later(func() { g.out(e) })
+}
+
+// out leaves the region by an edge.
+func (g *generator) out(e lir.Edge) {
+	slot := len(g.code.Slots) + g.h.FirstSlot
+	g.code.Slots = append(g.code.Slots, lir.Slot{Edge: e})
+	at2 := &g.code.Slots[len(g.code.Slots)-1]
+	g.writeBack()
+	g.JmpM(at(lir.SlotsAt + 8*int32(slot)))
+	at2.Stub = g.Len()
+	g.setPC(e.PC, e.Next)
+	g.MovRI(scratch0, uint64(lir.LeftEdge|slot))
+	g.Ret()
+}
+
+// end goes on where a block ends; next is the block that follows in the code.
+func (g *generator) end(next int) {
+	follows := func(e lir.Edge) bool { return e.Block != lir.Outside && int(e.Block) == next }
+	switch t := &g.b.Term; t.Kind {
+	case lir.Goto:
+		switch {
+		case t.To.Block == lir.Outside:
+			g.out(t.To)
+		case !follows(t.To):
+			g.Jmp(g.blocks[t.To.Block])
+		}
+	case lir.Branch:
+		to, other, test := t.To, t.Else, t.Test
+		if follows(to) {
+			to, other, test = other, to, test.Not()
+		}
+		g.Jcc(g.compare(test), g.target(to))
+		if !follows(other) {
+			if other.Block == lir.Outside {
+				g.out(other)
+			} else {
+				g.Jmp(g.blocks[other.Block])
+			}
+		}
+	case lir.Indirect:
+		g.indirect(t)
+	}
+}
+
+// indirect jumps to a pc that is known only now.
+func (g *generator) indirect(t *lir.Term) {
+	target := g.operand(t.Target)
+	g.load(scratch0, target, g.word())
+	for _, e := range t.Guesses {
+		if e.PC == uint64(int64(int32(e.PC))) {
+			g.AluRI(Cmp, W64, scratch0, int32(e.PC))
+		} else {
+			g.MovRI(scratch1, e.PC)
+			g.AluRR(Cmp, W64, scratch0, scratch1)
+		}
+		g.Jcc(CondE, g.blocks[e.Block])
+	}
+	g.writeBack()
+	shift := uint8(4 - bits.TrailingZeros64(g.r.Align))
+	g.MovRR(W32, scratch1, scratch0)
+	g.ShiftRI(Shl, W32, scratch1, shift)
+	g.AluRI(And, W32, scratch1, (lir.JumpEntries-1)<<4)
+	entry := Mem{Base: context, Index: scratch1, Scale: 1, Disp: lir.JumpsAt}
+	g.AluRM(Cmp, W64, scratch0, entry)
+	g.Jcc(CondNE, g.later(func() {
+		g.MovMR(W64, at(lir.CellAt(ir.PC)), scratch0)
+		if g.r.Delay {
+			g.AluRI(Add, g.word(), scratch0, 4)
+			g.MovMR(W64, at(lir.CellAt(ir.NextPC)), scratch0)
+		}
+		g.MovRI(scratch0, lir.LeftJump)
+		g.Ret()
+	}))
+	entry.Disp += 8
+	g.JmpM(entry)
+}
+
+// operand finds a value.
+func (g *generator) operand(o lir.Operand) operand {
+	switch o.Kind {
+	case lir.Imm:
+		return operand{kind: isImm, imm: o.Imm}
+	case lir.Cell:
+		if r := g.mapped[o.Cell]; r != NoReg {
+			return operand{kind: inReg, reg: r}
+		}
+		return operand{kind: inMem, mem: at(lir.CellAt(o.Cell))}
+	case lir.Temp:
+		return g.temps[o.Temp]
+	}
+	panic("amd64: an operation lacks an operand")
+}
+
+func (o operand) is(r Reg) bool { return o.kind == inReg && o.reg == r }
+
+// small tells whether a constant fits into an instruction of width w.
+func (o operand) small(w Width) bool {
+	return o.kind == isImm && (w == W32 || o.imm == uint64(int64(int32(o.imm))))
+}
+
+// load brings a value into a register, leaving the flags as they are.
+func (g *generator) load(d Reg, o operand, w Width) {
+	switch {
+	case o.kind == isImm && w == W32:
+		g.MovRI(d, uint64(uint32(o.imm)))
+	case o.kind == isImm:
+		g.MovRI(d, o.imm)
+	case o.kind == inMem:
+		g.MovRM(w, d, o.mem)
+	case o.reg != d:
+		g.MovRR(w, d, o.reg)
+	}
+}
+
+// inRegister gives a register that holds a value: its own, or r.
+func (g *generator) inRegister(o operand, r Reg, w Width) Reg {
+	if o.kind == inReg {
+		return o.reg
+	}
+	g.load(r, o, w)
+	return r
+}
+
+// dest gives the register in which a result is to be made; done stores it if its place is in memory.
+func (g *generator) dest(o lir.Operand) (r Reg, done func()) {
+	d := g.operand(o)
+	if d.kind == inReg {
+		return d.reg, func() {}
+	}
+	return scratch0, func() { g.MovMR(W64, d.mem, scratch0) }
+}
+
+func width(w lir.Width) Width {
+	if w == lir.W32 {
+		return W32
+	}
+	return W64
+}

@@ -1,0 +1,253 @@
+package amd64
+
+import (
+	"math/bits"
+
+	"github.com/flexemu/flexemu/internal/engine/jit/lir"
+	"github.com/flexemu/flexemu/internal/ir"
+)
+
+// site gives the label of code that leaves at the site of an operation; address, if not nil, brings the address of the
+// access into scratch0 first.
+func (g *generator) site(i *lir.Ins, firstSite int, address func()) Label {
+	s := &g.b.Sites[i.Site]
+	number := firstSite + int(i.Site)
+	temps := g.temps
+	b := g.b
+	return g.later(func() {
+		g.temps, g.b = temps, b
+		if address != nil {
+			address()
+			g.MovMR(W64, at(lir.FaultAt), scratch0)
+		}
+		switch next := &s.Next; next.Kind {
+		case lir.NextTest:
+			c := g.compare(next.Test)
+			g.MovRI(scratch0, next.Else)
+			g.MovRI(scratch1, next.PC)
+			g.CmovRR(c, W64, scratch0, scratch1)
+			g.MovMR(W64, at(lir.CellAt(ir.NextPC)), scratch0)
+		case lir.NextValue:
+			g.load(scratch0, g.operand(next.Reg), g.word())
+			g.MovMR(W64, at(lir.CellAt(ir.NextPC)), scratch0)
+		}
+		g.MovRI(scratch0, uint64(lir.LeftSite|number))
+		g.Jmp(g.leave)
+	})
+}
+
+// An access is a checked address in guest memory.
+type access struct {
+	guest Reg // holds the guest's address: all of it, or zero-extended 32 bits
+	host  Mem
+	again func() // brings guest and host's registers back
+}
+
+// address computes the address of an access into a register, scratch0 if need be, and leaves if it is outside of the
+// expected segment. scratch1 may be changed.
+func (g *generator) address(i *lir.Ins, firstSite int) access {
+	base := g.operand(i.A)
+	w := g.word()
+	guest := scratch0
+	compute := func() {
+		switch {
+		case base.kind == inReg && i.Off != 0:
+			g.Lea(w, scratch0, Mem{Base: base.reg, Index: NoReg, Disp: i.Off})
+		default:
+			g.load(scratch0, base, w)
+			if i.Off != 0 {
+				g.AluRI(Add, w, scratch0, i.Off)
+			}
+		}
+		if i.Round && i.Size > 1 {
+			g.AluRI(And, w, scratch0, -int32(i.Size))
+		}
+	}
+	if base.kind == inReg && i.Off == 0 && (!i.Round || i.Size == 1) && w == W64 {
+		guest, compute = base.reg, func() {}
+	}
+	compute()
+	leave := func(c Cond) {
+		g.Jcc(c, g.site(i, firstSite, func() {
+			if guest != scratch0 {
+				g.MovRR(W64, scratch0, guest)
+			}
+		}))
+	}
+	crosses := !i.Round && i.Size > 1 // the end of the segment, perhaps
+	a := access{guest: guest, again: compute}
+	switch {
+	case w == W32:
+		if crosses {
+			g.AluRI(Cmp, W32, guest, -int32(i.Size))
+			leave(CondA)
+		}
+		a.host = Mem{Base: context, Index: guest, Scale: 1, Disp: g.h.Low}
+	case i.Seg == 0:
+		g.AluRM(Cmp, W64, guest, at(lir.LimitAt))
+		leave(CondAE)
+		a.host = Mem{Base: context, Index: guest, Scale: 1, Disp: g.h.Low}
+	default:
+		g.RorxRR(W64, scratch1, guest, 32)
+		g.AluRI(Cmp, W32, scratch1, int32(g.h.First[i.Seg]>>32))
+		leave(CondNE)
+		if crosses {
+			g.AluRI(Cmp, W32, guest, -8)
+			leave(CondA)
+		}
+		g.MovRM(W64, scratch1, at(lir.BiasAt+8*int32(i.Seg)))
+		a.host = Mem{Base: scratch1, Index: guest, Scale: 1}
+		a.again = func() {
+			compute()
+			g.MovRM(W64, scratch1, at(lir.BiasAt+8*int32(i.Seg)))
+		}
+	}
+	return a
+}
+
+func (g *generator) loadMemory(i *lir.Ins, firstSite int) {
+	a := g.address(i, firstSite)
+	w := width(i.W)
+	d, done := g.dest(i.D)
+	size := int(i.Size)
+	switch {
+	case i.Big && size == 2:
+		g.MovZXM(2, d, a.host)
+		g.BswapR(W32, d)
+		if i.Sign {
+			g.ShiftRI(Sar, W32, d, 16)
+			if w == W64 {
+				g.MovSXR(4, W64, d, d)
+			}
+		} else {
+			g.ShiftRI(Shr, W32, d, 16)
+		}
+	case i.Big:
+		g.MovbeRM(size, d, a.host)
+		if i.Sign && w == W64 && size == 4 {
+			g.MovSXR(4, W64, d, d)
+		}
+	case i.Sign && (size < 4 || size == 4 && w == W64):
+		g.MovSXM(size, w, d, a.host)
+	default:
+		g.MovZXM(size, d, a.host)
+	}
+	done()
+}
+
+// state brings the index of a page's state byte into scratch1.
+func (g *generator) state(guest Reg, segment uint8) Mem {
+	g.MovRR(W32, scratch1, guest)
+	g.ShiftRI(Shr, W32, scratch1, 12)
+	return Mem{Base: context, Index: scratch1, Scale: 1, Disp: g.h.States + int32(segment)<<20}
+}
+
+func (g *generator) storeMemory(i *lir.Ins, firstSite int) {
+	a := g.address(i, firstSite)
+	leave := g.site(i, firstSite, func() {
+		a.again()
+		if a.guest != scratch0 {
+			g.MovRR(W64, scratch0, a.guest)
+		}
+	})
+	if !i.Round && i.Size > 1 {
+		checked := g.NewLabel()
+		g.TestRI8(a.guest, i.Size-1)
+		g.Jcc(CondNE, g.later(func() { // misaligned: in one page?
+			g.MovRR(W32, scratch1, a.guest)
+			g.AluRI(And, W32, scratch1, 4095)
+			g.AluRI(Cmp, W32, scratch1, 4096-int32(i.Size))
+			g.Jcc(CondA, leave)
+			g.Jmp(checked)
+		}))
+		g.Bind(checked)
+	}
+	state := g.state(a.guest, i.Seg)
+	goOn := g.NewLabel()
+	g.AluM8I(Cmp, state, lir.Plain)
+	g.Jcc(CondNE, g.later(func() { g.reservedPage(i, a, state, leave, goOn) }))
+	if i.Seg != 0 && !g.r.Narrow {
+		g.MovRM(W64, scratch1, at(lir.BiasAt+8*int32(i.Seg)))
+	}
+	g.Bind(goOn)
+
+	v := g.operand(i.B)
+	if v.kind == isImm {
+		if k, ok := storable(v.imm, i); ok {
+			g.StoreI(int(i.Size), a.host, k)
+			return
+		}
+	}
+	r := v.reg
+	if v.kind != inReg {
+		r = scratch1
+		if a.host.Base == scratch1 { // both scratch registers are in use: keep the sum of them
+			g.AluRR(Add, W64, scratch1, a.guest)
+			a.host = Mem{Base: scratch1, Index: NoReg}
+			r = scratch0
+		}
+		g.load(r, v, W64)
+	}
+	if i.Big && i.Size > 1 {
+		g.MovbeMR(int(i.Size), a.host, r)
+	} else {
+		g.Store(int(i.Size), a.host, r)
+	}
+}
+
+// storable gives the bytes of a constant as a number that an instruction can hold.
+func storable(v uint64, i *lir.Ins) (int32, bool) {
+	if i.Big {
+		v = bits.ReverseBytes64(v) >> (64 - 8*i.Size)
+	}
+	if i.Size < 8 {
+		v = uint64(int64(v<<(64-8*i.Size)) >> (64 - 8*i.Size))
+	}
+	return int32(v), v == uint64(int64(int32(v)))
+}
+
+// reservedPage is the way of a store to a page that is not just plain. A page that is plain but for a reservation is
+// stored to here, after the reservation is forgotten if it is of the same 8 bytes.
+func (g *generator) reservedPage(i *lir.Ins, a access, state Mem, leave, goOn Label) {
+	g.AluM8I(Cmp, state, lir.Plain|lir.Reserved)
+	g.Jcc(CondNE, leave)
+	if !i.Round && i.Size > 1 { // it may be of two times 8 bytes
+		g.TestRI8(a.guest, i.Size-1)
+		g.Jcc(CondNE, leave)
+	}
+	other := g.NewLabel()
+	g.load(scratch1, operand{kind: inReg, reg: a.guest}, W64)
+	g.AluRM(Xor, W64, scratch1, at(lir.CellAt(ir.ReservationAddress)))
+	g.ShiftRI(Shr, W64, scratch1, 3)
+	g.Jcc(CondNE, other)
+	g.AluMI(Cmp, W64, at(lir.CellAt(ir.ReservationStatus)), 0)
+	g.Jcc(CondE, other)
+	for _, c := range [...]ir.Cell{ir.ReservationStatus, ir.ReservationAddress, ir.ReservationOwner} {
+		g.MovMI(W64, at(lir.CellAt(c)), 0)
+	}
+	g.MovMI(W64, at(lir.ReservedAt), 0)
+	state = g.state(a.guest, i.Seg)
+	g.StoreI(1, state, lir.Plain)
+	g.Bind(other)
+	a.again()
+	g.Jmp(goOn)
+}
+
+// reserve marks the page of a reservation. The load before it has checked the address.
+func (g *generator) reserve(i *lir.Ins) {
+	none := g.NewLabel()
+	g.MovRM(W64, scratch0, at(lir.ReservedAt))
+	g.TestRR(W64, scratch0, scratch0)
+	g.Jcc(CondE, none)
+	g.AluM8I(And, Mem{Base: context, Index: scratch0, Scale: 1}, lir.Plain)
+	g.Bind(none)
+	base := g.operand(i.A)
+	g.load(scratch1, base, W32)
+	if i.Off != 0 {
+		g.AluRI(Add, W32, scratch1, i.Off)
+	}
+	g.ShiftRI(Shr, W32, scratch1, 12)
+	g.AluRI(Add, W32, scratch1, g.h.States+int32(i.Seg)<<20)
+	g.MovMR(W64, at(lir.ReservedAt), scratch1)
+	g.AluM8I(Or, Mem{Base: context, Index: scratch1, Scale: 1}, lir.Reserved)
+}

@@ -1,0 +1,145 @@
+package jit
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"github.com/flexemu/flexemu/internal/engine/jit/lir"
+	"github.com/flexemu/flexemu/internal/hostmem"
+)
+
+// codeSize bounds the generated code of an engine. When it is full everything is dropped: what is still hot comes back.
+const codeSize = 64 << 20
+
+// A compiled is the code of a region.
+type compiled struct {
+	entries []uint64 // pcs at which it is entered
+	slots   []int
+	pages   []uint64
+}
+
+// A slot is an edge that leaves a region.
+type slot struct {
+	pc   uint64
+	ends bool    // pc is in a delay slot: no code begins there
+	stub uintptr // the code that returns to the engine
+}
+
+// A cache holds an engine's generated code and the tables by which one piece finds another.
+type cache struct {
+	region  hostmem.Region
+	cleanup runtime.Cleanup
+	used    int
+	context unsafe.Pointer
+	align   uint64
+
+	entry    map[uint64]uintptr // by pc
+	owner    map[uint64]*compiled
+	slots    []slot
+	incoming map[uint64][]int // slots by the pc that they lead to
+	sites    []lir.Site
+	pages    map[uint64][]*compiled
+}
+
+func newCache(context unsafe.Pointer, align uint64) (*cache, error) {
+	region, err := hostmem.ReserveCode(codeSize)
+	if err != nil {
+		return nil, fmt.Errorf("jit: %w", err)
+	}
+	c := &cache{region: region, context: context, align: align}
+	c.cleanup = runtime.AddCleanup(c, func(r hostmem.Region) { _ = r.Release() }, region)
+	c.drop()
+	return c, nil
+}
+
+// drop forgets all code.
+func (c *cache) drop() {
+	for n := range c.slots {
+		*c.slotWord(n) = 0
+	}
+	c.used = 0
+	c.entry, c.owner, c.incoming, c.pages = map[uint64]uintptr{}, map[uint64]*compiled{}, map[uint64][]int{}, map[uint64][]*compiled{}
+	c.slots, c.sites = c.slots[:0], c.sites[:0]
+	c.dropJumps()
+}
+
+func (c *cache) word(offset int) *uint64 { return (*uint64)(unsafe.Add(c.context, offset)) }
+
+func (c *cache) slotWord(n int) *uint64 { return c.word(lir.SlotsAt + 8*n) }
+
+// dropJumps empties the table of indirect jumps. No pc is odd.
+func (c *cache) dropJumps() {
+	for n := range lir.JumpEntries {
+		*c.word(lir.JumpsAt + 16*n) = 1
+	}
+}
+
+// jump puts an entry into the table of indirect jumps.
+func (c *cache) jump(pc uint64, code uintptr) {
+	n := int(pc / c.align % lir.JumpEntries)
+	*c.word(lir.JumpsAt + 16*n) = pc
+	*c.word(lir.JumpsAt + 16*n + 8) = uint64(code)
+}
+
+// room tells whether there is room for some code more.
+func (c *cache) room(bytes, slots int) bool {
+	return c.used+bytes <= codeSize && len(c.slots)+slots <= lir.MaxSlots
+}
+
+// add puts a compiled region into the cache. Edges of other regions that lead to it are linked, and its own.
+func (c *cache) add(r *lir.Region, code *lir.Code, pages []uint64) error {
+	at := uint64(c.used)
+	size := uint64(len(code.Bytes))
+	if err := c.region.Writable(at, size); err != nil {
+		return err
+	}
+	copy(c.region.Bytes()[at:], code.Bytes)
+	if err := c.region.Executable(at, size); err != nil {
+		return err
+	}
+	c.used = (c.used + len(code.Bytes) + 15) &^ 15
+	base := uintptr(c.region.Base) + uintptr(at)
+	done := &compiled{pages: pages}
+	for n, offset := range code.Entries {
+		pc := r.Blocks[n].PC
+		if _, taken := c.entry[pc]; offset < 0 || taken {
+			continue
+		}
+		c.entry[pc], c.owner[pc] = base+uintptr(offset), done
+		done.entries = append(done.entries, pc)
+		for _, s := range c.incoming[pc] {
+			*c.slotWord(s) = uint64(c.entry[pc])
+		}
+	}
+	for _, s := range code.Slots {
+		n := len(c.slots)
+		c.slots = append(c.slots, slot{s.Edge.PC, r.Delay && s.Edge.Next != s.Edge.PC+4, base + uintptr(s.Stub)})
+		done.slots = append(done.slots, n)
+		*c.slotWord(n) = uint64(c.slots[n].stub)
+		if c.slots[n].ends {
+			continue
+		}
+		c.incoming[s.Edge.PC] = append(c.incoming[s.Edge.PC], n)
+		if to, ok := c.entry[s.Edge.PC]; ok {
+			*c.slotWord(n) = uint64(to)
+		}
+	}
+	c.sites = append(c.sites, code.Sites...)
+	for _, p := range pages {
+		c.pages[p] = append(c.pages[p], done)
+	}
+	return nil
+}
+
+// remove makes a region unreachable. Its bytes stay until everything is dropped.
+func (c *cache) remove(d *compiled) {
+	for _, pc := range d.entries {
+		delete(c.entry, pc)
+		delete(c.owner, pc)
+		for _, s := range c.incoming[pc] {
+			*c.slotWord(s) = uint64(c.slots[s].stub)
+		}
+	}
+	d.entries = nil
+}

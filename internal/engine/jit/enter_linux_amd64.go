@@ -1,0 +1,17 @@
+package jit
+
+import (
+	"golang.org/x/sys/cpu"
+
+	"github.com/flexemu/flexemu/internal/engine/jit/amd64"
+)
+
+// supported says that generated code may run on this processor. Those with BMI2 have MOVBE and LZCNT as well.
+var supported = cpu.X86.HasBMI1 && cpu.X86.HasBMI2 && cpu.X86.HasPOPCNT
+
+var compile = amd64.Compile
+
+// enter runs generated code.
+//
+//go:noescape
+func enter(code, context uintptr, budget int64) (left int64, reason uint64)

@@ -1,0 +1,115 @@
+package jit
+
+import (
+	"sync"
+
+	"github.com/flexemu/flexemu/internal/isa"
+)
+
+const (
+	heatEntries = 1 << 12
+	// threshold is how many visits make the block at a pc worth compiling. Compiling takes as long as interp takes for about
+	// a thousand times the instructions.
+	threshold = 256
+	// patience is how many blocks are executed one by one, after generated code was left, in the hope to come back to it.
+	patience = 32
+	// stretch is how many instructions are executed at a time without that hope.
+	stretch = 256
+	// weight is how many visits one that ends a stretch stands for.
+	weight = stretch / 8
+	// maxSpan bounds the instructions that are looked at for the end of a block.
+	maxSpan = 32
+)
+
+// heat finds what is executed often.
+type heat struct {
+	isa     *isa.ISA
+	jumps   []bool // by row
+	entries [heatEntries]visits
+	wait    int // blocks to be executed one by one
+	aligned bool
+}
+
+type visits struct {
+	pc    uint64
+	count uint32
+	span  uint32 // instructions up to the next block; 0: not known
+}
+
+var jumpRows sync.Map // *isa.ISA to []bool
+
+func (h *heat) init(i *isa.ISA) {
+	h.isa = i
+	rows, ok := jumpRows.Load(i)
+	if !ok {
+		jumps := make([]bool, len(i.Rows))
+		for r := range jumps {
+			jumps[r] = i.Jumps(r)
+		}
+		rows, _ = jumpRows.LoadOrStore(i, jumps)
+	}
+	h.jumps = rows.([]bool)
+}
+
+func (h *heat) at(pc uint64) *visits {
+	v := &h.entries[(pc>>1^pc>>13)%heatEntries]
+	if v.pc != pc {
+		*v = visits{pc: pc}
+	}
+	return v
+}
+
+// visit counts that the block at pc is about to be executed, and tells whether it should be compiled.
+func (h *heat) visit(pc uint64) bool {
+	v := h.at(pc)
+	if h.wait > 0 {
+		v.count++
+	} else {
+		v.count += weight
+	}
+	if v.count < threshold {
+		return false
+	}
+	v.count = 0
+	return true
+}
+
+// begins tells whether the present pc is known to be the beginning of a block.
+func (h *heat) begins() bool { return h.wait > 0 || h.aligned }
+
+// span gives how many instructions interp should execute: those up to the next block, or many when generated code is far.
+func (h *heat) span(e *Engine, pc uint64) uint64 {
+	if !e.normal() {
+		return 1
+	}
+	if h.wait > 0 || !h.aligned {
+		h.wait = max(h.wait-1, 0)
+		h.aligned = true
+		v := h.at(pc)
+		if v.span == 0 {
+			v.span = h.measure(e, pc)
+		}
+		return uint64(v.span)
+	}
+	h.aligned = false
+	return stretch
+}
+
+// measure counts the instructions from pc up to a jump and its delay slot.
+func (h *heat) measure(e *Engine, pc uint64) uint32 {
+	for n := uint32(1); n < maxSpan; n++ {
+		w := uint32(e.m.Load(e.m.Wrap(pc), 4, h.isa.Big))
+		row, ok := h.isa.Decode(w)
+		if !ok {
+			return n
+		}
+		if h.jumps[row] {
+			if e.front.delay {
+				n++
+			}
+			return n
+		}
+		pc += h.isa.Size(w)
+	}
+	return maxSpan
+}

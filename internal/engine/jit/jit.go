@@ -1,0 +1,283 @@
+// Package jit is the engine that compiles: hot parts of a guest become code of the host. What is rare, and every single
+// step, is carried out by interp. The state is that of interp after every instruction.
+//
+// A guest's instruction becomes ir (package isa), then lir, then the host's code (packages amd64 and arm64). Generated
+// code sees the guest's memory as a part of the host's address space: machine.Flat.
+package jit
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"unsafe"
+
+	"github.com/flexemu/flexemu/internal/engine/interp"
+	"github.com/flexemu/flexemu/internal/engine/jit/lir"
+	"github.com/flexemu/flexemu/internal/ir"
+	"github.com/flexemu/flexemu/internal/isa"
+	"github.com/flexemu/flexemu/internal/machine"
+)
+
+// ErrUnsupported is wrapped by the error of New where the host cannot run generated code.
+var ErrUnsupported = errors.New("there is no compiler for this host")
+
+// slice bounds the instructions of one stay in generated code, so that the runtime gets its turn.
+const slice = 100_000
+
+// An Engine executes the instructions of one machine.
+type Engine struct {
+	m      *machine.Machine
+	isa    *isa.ISA
+	interp *interp.Engine
+	flat   *machine.Flat
+	front  front
+	cache  *cache
+	heat   heat
+	writes map[uint64]int // by page of code: how often it was written to
+}
+
+// New makes an engine for a machine; one memory has one engine.
+func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
+	if !supported {
+		return nil, ErrUnsupported
+	}
+	plain, err := interp.New(i, m)
+	if err != nil {
+		return nil, err
+	}
+	flat, err := m.Mem.Flat()
+	if err != nil {
+		return nil, fmt.Errorf("jit: %w: %w", ErrUnsupported, err)
+	}
+	c, err := newCache(unsafe.Pointer(flat.Context()), i.Align)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
+	}
+	e := &Engine{
+		m: m, isa: i, interp: plain, flat: flat, cache: c, writes: map[uint64]int{},
+	}
+	e.heat.init(i)
+	e.front = front{
+		isa: i, memory: m.Mem, narrow: i.Bits == 32, delay: slices.Contains(i.Thread, ir.NextPC),
+		segment: e.segment, meanings: map[uint32]*meaning{},
+	}
+	*c.word(lir.LimitAt) = 1<<32 - 7
+	if !e.front.narrow {
+		last := ^uint64(0)
+		err = m.Mem.EachPage(func(page uint64, _ *[machine.PageSize]byte) error {
+			if addr := page * machine.PageSize; addr>>32 != last {
+				last = addr >> 32
+				e.segmentOf(addr)
+			}
+			return nil
+		})
+	}
+	forget := m.Mem.OnWatchedWrite
+	m.Mem.OnWatchedWrite = func(page uint64) {
+		forget(page)
+		e.written(page)
+	}
+	plain.Dropped = e.drop
+	return e, err
+}
+
+// segmentOf finds or makes the segment of an address and tells generated code where it is.
+func (e *Engine) segmentOf(addr uint64) (k int, ok bool) {
+	k, ok = e.flat.Segment(addr)
+	if ok && k > 0 {
+		s := e.flat.Segments()[k]
+		*e.cache.word(lir.BiasAt + 8*k) = uint64(s.Host) - s.First
+	}
+	return k, ok
+}
+
+// segment guesses the segment of the accesses of the instruction at pc.
+func (e *Engine) segment(_ uint64, base lir.Operand) uint8 {
+	if e.front.narrow {
+		return 0
+	}
+	var v uint64
+	switch base.Kind {
+	case lir.Imm:
+		v = base.Imm
+	case lir.Cell:
+		v = e.m.Cells[base.Cell]
+	}
+	for k, s := range e.flat.Segments() {
+		if v>>32 == s.First>>32 {
+			return uint8(k)
+		}
+	}
+	return 0
+}
+
+// written is told that a page with code is about to change.
+func (e *Engine) written(page uint64) {
+	list := e.cache.pages[page]
+	if len(list) == 0 {
+		return
+	}
+	for _, d := range list {
+		e.cache.remove(d)
+	}
+	delete(e.cache.pages, page)
+	e.cache.dropJumps()
+	e.writes[page]++
+}
+
+// drop forgets all generated code.
+func (e *Engine) drop() { e.cache.drop() }
+
+// Step executes one instruction: see interp.Engine.Step.
+func (e *Engine) Step() (ir.TrapKind, bool) { return e.interp.Step() }
+
+// Run executes up to n instructions and gives how many it did: see interp.Engine.Run.
+func (e *Engine) Run(n uint64) uint64 {
+	left := n
+	for left > 0 {
+		k := uint64(0) // instructions for interp
+		if code := e.code(); code != 0 {
+			left, k = e.native(code, left)
+		} else {
+			k = e.heat.span(e, e.m.Cells[ir.PC])
+		}
+		k = min(k, left)
+		done := e.interp.Run(k)
+		left -= done
+		if done < k {
+			break
+		}
+	}
+	return n - left
+}
+
+// normal tells whether next pc, if there is one, is that outside of delay slots.
+func (e *Engine) normal() bool {
+	pc, next := e.m.Cells[ir.PC], e.m.Cells[ir.NextPC]
+	return !e.front.delay || next == e.m.Wrap(pc+4)
+}
+
+// code gives the code for the present pc, which it compiles if it is worth while; 0 if there is none.
+func (e *Engine) code() uintptr {
+	if !e.normal() {
+		return 0
+	}
+	pc := e.m.Cells[ir.PC]
+	if code, ok := e.cache.entry[pc]; ok {
+		return code
+	}
+	if !e.heat.begins() || !e.heat.visit(pc) {
+		return 0
+	}
+	e.compile(pc)
+	return e.cache.entry[pc]
+}
+
+// maxWrites is how often a page of code may be written to before it is left to interp.
+const maxWrites = 64
+
+// compile makes the region that begins at pc, unless it begins with what only interp can do.
+func (e *Engine) compile(pc uint64) {
+	if e.writes[pc/machine.PageSize] > maxWrites {
+		return
+	}
+	r, pages := e.front.build(pc)
+	if r == nil {
+		return
+	}
+	h := lir.Host{
+		States: machine.FlatStates, Low: machine.FlatLow,
+		FirstSlot: len(e.cache.slots), FirstSite: len(e.cache.sites),
+	}
+	for _, s := range e.flat.Segments() {
+		h.First = append(h.First, s.First)
+	}
+	code, err := compile(r, h)
+	if err != nil {
+		return // the region is too odd; interp goes on
+	}
+	if !e.cache.room(len(code.Bytes), len(code.Slots)) {
+		e.drop()
+		return // it is hot: it comes again
+	}
+	if e.cache.add(r, code, pages) != nil {
+		return // the host refuses to protect memory
+	}
+	for _, p := range pages {
+		e.m.Mem.Watch(p)
+	}
+}
+
+// native runs generated code with a budget of left instructions, and gives how many are left of it and how many
+// instructions stand before the beginning of the next block.
+func (e *Engine) native(code uintptr, budget uint64) (left, rest uint64) {
+	now := min(budget, slice)
+	e.reservation()
+	cells := (*[64]uint64)(unsafe.Pointer(e.cache.word(lir.CellsAt)))
+	copy(cells[:], e.m.Cells[:64])
+	n, reason := enter(code, e.flat.Base, int64(now))
+	runtime.KeepAlive(e.cache)
+	runtime.KeepAlive(e.flat)
+	copy(e.m.Cells[:64], cells[:])
+	if e.front.narrow {
+		for c := range 32 {
+			e.m.Cells[c] = uint64(int32(cells[c]))
+		}
+		e.m.Cells[ir.Lo], e.m.Cells[ir.Hi] = uint64(int32(cells[ir.Lo])), uint64(int32(cells[ir.Hi]))
+	}
+	left = budget - now + uint64(n)
+	e.heat.wait = patience
+	switch number := int(reason &^ lir.LeftMask); reason & lir.LeftMask {
+	case lir.LeftSite:
+		s := &e.cache.sites[number]
+		left += uint64(s.Left)
+		e.leaveAt(s)
+		return left, uint64(s.Left)
+	case lir.LeftJump:
+		pc := e.m.Cells[ir.PC]
+		if code, ok := e.cache.entry[pc]; ok {
+			e.cache.jump(pc, code)
+		}
+	case lir.LeftBudget:
+		return left, uint64(n)
+	}
+	return left, 0
+}
+
+// leaveAt sets pc and next pc to those of a site, and prepares for what the code was left for.
+func (e *Engine) leaveAt(s *lir.Site) {
+	c := &e.m.Cells
+	c[ir.PC] = s.PC
+	if e.front.delay {
+		switch s.Next.Kind {
+		case lir.NextNone:
+			c[ir.NextPC] = e.m.Wrap(s.PC + 4)
+		case lir.NextConst:
+			c[ir.NextPC] = s.Next.PC
+		case lir.NextValue:
+			c[ir.NextPC] = e.m.Wrap(c[ir.NextPC])
+		}
+	}
+}
+
+// reservation makes the state of the page with the reservation, if there is one, tell of it.
+func (e *Engine) reservation() {
+	want := uint64(0)
+	if e.m.Cells[ir.ReservationStatus] != 0 {
+		if state := e.flat.State(e.m.Wrap(e.m.Cells[ir.ReservationAddress])); state != nil {
+			want = uint64(uintptr(unsafe.Pointer(state)) - e.flat.Base)
+		}
+	}
+	is := e.cache.word(lir.ReservedAt)
+	if *is == want {
+		return
+	}
+	context := unsafe.Pointer(e.flat.Context())
+	if *is != 0 {
+		*(*byte)(unsafe.Add(context, *is)) &^= lir.Reserved
+	}
+	if *is = want; want != 0 {
+		*(*byte)(unsafe.Add(context, want)) |= lir.Reserved
+	}
+}

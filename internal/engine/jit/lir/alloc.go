@@ -1,0 +1,59 @@
+package lir
+
+// Spilled is what Place gives for a temporary that has no register: Spilled + n is slot number n.
+const Spilled = 1 << 16
+
+// Place assigns registers to a block's temporaries: numbers 0 … registers-1, or slots in memory, from Spilled on,
+// when there are more of them alive at once. Temporaries are written once or more, but never read before.
+// slots is the number of slots.
+func (b *Block) Place(registers int) (place []int, slots int) {
+	last := make([]int, b.Temps)
+	use := func(at int) func(Operand) {
+		return func(o Operand) {
+			if o.Kind == Temp {
+				last[o.Temp] = at
+			}
+		}
+	}
+	for at := range b.Ins {
+		i := &b.Ins[at]
+		b.Reads(i, use(at))
+		use(at)(i.D)
+		use(at)(i.E)
+	}
+	end := use(len(b.Ins))
+	end(b.Term.Target)
+	end(b.Term.Test.A)
+	end(b.Term.Test.B)
+	place = make([]int, b.Temps)
+	for n := range place {
+		place[n] = -1
+	}
+	var holder []int32 // of each place in use: registers, then slots
+	for range registers {
+		holder = append(holder, -1)
+	}
+	for at := range b.Ins {
+		i := &b.Ins[at]
+		for _, d := range [2]Operand{i.D, i.E} {
+			if d.Kind != Temp || place[d.Temp] >= 0 {
+				continue
+			}
+			n := 0
+			// A place whose temporary is read last by this very operation is not free yet: a result may be
+			// written before all operands are read.
+			for n < len(holder) && holder[n] >= 0 && last[holder[n]] >= at {
+				n++
+			}
+			if n == len(holder) {
+				holder = append(holder, -1)
+			}
+			holder[n] = d.Temp
+			place[d.Temp] = n
+			if n >= registers {
+				place[d.Temp] = Spilled + n - registers
+			}
+		}
+	}
+	return place, len(holder) - registers
+}

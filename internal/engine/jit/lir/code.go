@@ -1,0 +1,74 @@
+package lir
+
+import "github.com/flexemu/flexemu/internal/ir"
+
+// Generated code and the engine meet in the context, a piece of memory that a register of the host points to all the
+// time. Offsets into it are below; the bytes of guest memory and the states of pages follow it: see machine.Flat.
+const (
+	// Cells are 8 bytes each, by number. In a narrow region the upper halves of those with 32 bits do not count.
+	CellsAt = 0
+	// FaultAt is the guest address of the access that the code was left for.
+	FaultAt = 0x800
+	// ReservedAt is the offset, in the context, of the state byte that has the bit Reserved; 0 if none has.
+	ReservedAt = 0x808
+	// LimitAt holds 2^32 - 7: below it, 8 bytes are within the first 4 GiB.
+	LimitAt = 0x810
+	// ScratchAt is for the backend: 8 words.
+	ScratchAt = 0x840
+	// BiasAt is a table: what is to be added to a guest address of each segment to give the host's address.
+	BiasAt = 0x1000
+	// SpillAt are the slots of temporaries without register, 8 bytes each.
+	SpillAt = 0x2000
+	// MaxSpills is the number of those.
+	MaxSpills = 512
+	// SlotsAt are the addresses of code where edges that leave a region lead, 8 bytes each.
+	SlotsAt  = 0x10000
+	MaxSlots = 1 << 18
+	// JumpsAt is a direct-mapped table of entries for indirect jumps: 8 bytes of pc and 8 of the code's address, at
+	// (pc / Align) mod JumpEntries.
+	JumpsAt     = 0x300000
+	JumpEntries = 1 << 13
+)
+
+// Bits of a page's state.
+const (
+	Plain    = 1 // may be stored to
+	Reserved = 2 // holds a reservation
+)
+
+// Why code was left, in the upper two bits of the 32 that it returns; the others are a number.
+const (
+	LeftSite   = 0 << 30 // at the site of that number
+	LeftEdge   = 1 << 30 // by the slot of that number, which leads nowhere yet; pc is set
+	LeftJump   = 2 << 30 // by an indirect jump to a pc that is not in the table; pc is set
+	LeftBudget = 3 << 30 // the budget does not suffice for the block at pc
+	LeftMask   = 3 << 30
+)
+
+// A Slot is an edge that leaves a region.
+type Slot struct {
+	Edge Edge
+	Stub int // offset of the code that returns to the engine
+}
+
+// Code is a compiled region. It may be put anywhere.
+type Code struct {
+	Bytes   []byte
+	Entries []int // by block: offset of its entry from outside; -1 if it has none
+	Slots   []Slot
+	Sites   []Site
+}
+
+// Host is what a backend has to know of the machine that the code is for.
+type Host struct {
+	// First are the first guest addresses of the segments, each 4 GiB.
+	First []uint64
+	// States and Low are the offsets, from the context, of the tables of page states (1 MiB for each segment)
+	// and of the bytes of the segment number 0.
+	States, Low int32
+	// FirstSlot and FirstSite are the numbers of the region's first slot and site.
+	FirstSlot, FirstSite int
+}
+
+// CellAt is the offset of a cell.
+func CellAt(c ir.Cell) int32 { return CellsAt + 8*int32(c) }

@@ -1,4 +1,0 @@
-package ir
-
-// Compute is the definition of the pure operations.
-var Compute = compute
