@@ -85,9 +85,15 @@ func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
 // segmentOf finds or makes the segment of an address and tells generated code where it is.
 func (e *Engine) segmentOf(addr uint64) (k int, ok bool) {
 	k, ok = e.flat.Segment(addr)
-	if ok && k > 0 {
+	if ok {
 		s := e.flat.Segments()[k]
-		*e.cache.word(lir.BiasAt + 8*k) = uint64(s.Host) - s.First
+		bias := uint64(s.Host) - s.First
+		*e.cache.word(lir.BiasAt + 8*k) = bias
+		h := addr >> 32
+		entry := lir.SegmentsAt + int(h^h>>8)%lir.SegmentEntries*32
+		*e.cache.word(entry) = h + 1
+		*e.cache.word(entry + 8) = bias
+		*e.cache.word(entry + 16) = machine.FlatStates + uint64(k)<<20
 	}
 	return k, ok
 }
@@ -233,6 +239,9 @@ func (e *Engine) native(code uintptr, budget uint64) (left, rest uint64) {
 		s := &e.cache.sites[number]
 		left += uint64(s.Left)
 		e.leaveAt(s)
+		if s.Access && !e.front.narrow {
+			e.segmentOf(*e.cache.word(lir.FaultAt))
+		}
 		return left, uint64(s.Left)
 	case lir.LeftJump:
 		pc := e.m.Cells[ir.PC]

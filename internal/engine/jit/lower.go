@@ -555,17 +555,17 @@ func (l *lowerer) putLoad(n *ir.Node, d lir.Operand, m mode) bool {
 		i.W = lir.W64
 	}
 	l.address(&i, load.Args[0])
-	i.Site = l.site()
+	i.Site = l.site(true)
 	l.emit(i)
 	return true
 }
 
 // site makes a place where the code is left before the present instruction.
-func (l *lowerer) site() int32 {
+func (l *lowerer) site(access bool) int32 {
 	if l.effect {
 		l.failed = true
 	}
-	s := lir.Site{PC: l.pc, Left: l.b.Steps}
+	s := lir.Site{PC: l.pc, Left: l.b.Steps, Access: access}
 	if l.delay && !l.before.is(l.pc+4) {
 		s.Next = l.before.Next
 		s.Next.Kind = l.before.kind

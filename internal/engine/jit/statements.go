@@ -60,7 +60,7 @@ func (l *lowerer) statements(list []*ir.Stmt) {
 				i.B = l.value(s.B, low)
 			}
 			l.address(&i, s.A)
-			i.Site = l.site()
+			i.Site = l.site(true)
 			l.emit(i)
 			l.effect = true
 		case ir.If:
@@ -212,7 +212,7 @@ func (l *lowerer) branch(s *ir.Stmt) {
 	}
 	t := l.test(s.A)
 	if isTrap(s.Then) && len(s.Else) == 0 {
-		l.emit(lir.Ins{Op: lir.ExitIf, Test: t, Site: l.site()})
+		l.emit(lir.Ins{Op: lir.ExitIf, Test: t, Site: l.site(false)})
 		return
 	}
 	before, here, next, effect := l.known, l.here, l.next, l.effect

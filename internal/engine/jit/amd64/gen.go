@@ -32,6 +32,8 @@ type generator struct {
 	blocks []Label
 	cold   []func() // code that is rarely run, behind the rest
 	leave  Label    // writes the registers back and returns; scratch0 tells why
+	lookup Label    // finds a segment
+	looks  bool     // lookup is used
 	code   *lir.Code
 
 	// The block that is being compiled.
@@ -68,7 +70,7 @@ func Compile(r *lir.Region, h lir.Host) (*lir.Code, error) {
 		g.mapped[c] = pool[n]
 		g.cells = append(g.cells, c)
 	}
-	g.leave = g.NewLabel()
+	g.leave, g.lookup = g.NewLabel(), g.NewLabel()
 	for range r.Blocks {
 		g.blocks = append(g.blocks, g.NewLabel())
 	}
@@ -92,6 +94,9 @@ func Compile(r *lir.Region, h lir.Host) (*lir.Code, error) {
 	g.Bind(g.leave)
 	g.writeBack()
 	g.Ret()
+	if g.looks {
+		g.findSegment()
+	}
 	g.entries()
 	if err := g.Link(0); err != nil {
 		return nil, fmt.Errorf("jit: %w", err)

@@ -36,19 +36,19 @@ func (g *generator) site(i *lir.Ins, firstSite int, address func()) Label {
 	})
 }
 
-// An access is a checked address in guest memory.
+// An access is an address in guest memory, in the segment that it is expected in.
 type access struct {
 	guest Reg // holds the guest's address: all of it, or zero-extended 32 bits
 	host  Mem
-	again func() // brings guest and host's registers back
+	again func()  // brings guest and host's registers back
+	other []Label // where code for other segments is wanted; guest holds the address there
 }
 
-// address computes the address of an access into a register, scratch0 if need be, and leaves if it is outside of the
-// expected segment. scratch1 may be changed.
-func (g *generator) address(i *lir.Ins, firstSite int) access {
+// address computes the address of an access into a register, scratch0 if need be. scratch1 may be changed.
+func (g *generator) address(i *lir.Ins, firstSite int) *access {
 	base := g.operand(i.A)
 	w := g.word()
-	guest := scratch0
+	a := &access{guest: scratch0}
 	compute := func() {
 		switch {
 		case base.kind == inReg && i.Off != 0:
@@ -64,55 +64,131 @@ func (g *generator) address(i *lir.Ins, firstSite int) access {
 		}
 	}
 	if base.kind == inReg && i.Off == 0 && (!i.Round || i.Size == 1) && w == W64 {
-		guest, compute = base.reg, func() {}
+		a.guest, compute = base.reg, func() {}
 	}
+	a.again = compute
 	compute()
-	leave := func(c Cond) {
-		g.Jcc(c, g.site(i, firstSite, func() {
-			if guest != scratch0 {
-				g.MovRR(W64, scratch0, guest)
-			}
-		}))
+	other := func(c Cond) {
+		l := g.NewLabel()
+		a.other = append(a.other, l)
+		g.Jcc(c, l)
 	}
 	crosses := !i.Round && i.Size > 1 // the end of the segment, perhaps
-	a := access{guest: guest, again: compute}
 	switch {
 	case w == W32:
 		if crosses {
-			g.AluRI(Cmp, W32, guest, -int32(i.Size))
-			leave(CondA)
+			g.AluRI(Cmp, W32, a.guest, -int32(i.Size))
+			g.Jcc(CondA, g.site(i, firstSite, a.fault(g)))
 		}
-		a.host = Mem{Base: context, Index: guest, Scale: 1, Disp: g.h.Low}
+		a.host = Mem{Base: context, Index: a.guest, Scale: 1, Disp: g.h.Low}
 	case i.Seg == 0:
-		g.AluRM(Cmp, W64, guest, at(lir.LimitAt))
-		leave(CondAE)
-		a.host = Mem{Base: context, Index: guest, Scale: 1, Disp: g.h.Low}
+		g.AluRM(Cmp, W64, a.guest, at(lir.LimitAt))
+		other(CondAE)
+		a.host = Mem{Base: context, Index: a.guest, Scale: 1, Disp: g.h.Low}
 	default:
-		g.RorxRR(W64, scratch1, guest, 32)
+		g.RorxRR(W64, scratch1, a.guest, 32)
 		g.AluRI(Cmp, W32, scratch1, int32(g.h.First[i.Seg]>>32))
-		leave(CondNE)
+		other(CondNE)
 		if crosses {
-			g.AluRI(Cmp, W32, guest, -8)
-			leave(CondA)
+			g.AluRI(Cmp, W32, a.guest, -8)
+			other(CondA)
 		}
-		g.MovRM(W64, scratch1, at(lir.BiasAt+8*int32(i.Seg)))
-		a.host = Mem{Base: scratch1, Index: guest, Scale: 1}
-		a.again = func() {
-			compute()
-			g.MovRM(W64, scratch1, at(lir.BiasAt+8*int32(i.Seg)))
-		}
+		bias := func() { g.MovRM(W64, scratch1, at(lir.BiasAt+8*int32(i.Seg))) }
+		a.host = Mem{Base: scratch1, Index: a.guest, Scale: 1}
+		a.again = func() { compute(); bias() }
+		bias()
 	}
 	return a
 }
 
+// fault brings the address of an access into scratch0.
+func (a *access) fault(g *generator) func() {
+	return func() {
+		if a.guest != scratch0 {
+			g.MovRR(W64, scratch0, a.guest)
+		}
+	}
+}
+
+// elsewhere puts the code for other segments behind the blocks: do is run with the address in scratch0 and the
+// segment's bias in scratch1, and done follows. leave is the site of the access.
+func (g *generator) elsewhere(i *lir.Ins, a *access, leave, done Label, do func()) {
+	if len(a.other) == 0 {
+		return
+	}
+	g.looks = true
+	g.cold = append(g.cold, func() {
+		for _, l := range a.other {
+			g.Bind(l)
+		}
+		a.fault(g)()
+		found := g.NewLabel()
+		g.LeaLabel(scratch1, found)
+		g.Jmp(g.lookup)
+		g.Bind(found)
+		g.Jcc(CondNE, leave)
+		if !i.Round && i.Size > 1 {
+			g.AluRI(Cmp, W32, scratch0, -8)
+			g.Jcc(CondA, leave)
+		}
+		do()
+		g.Jmp(done)
+	})
+}
+
+// What findSegment leaves in the context.
+const (
+	returnAt = lir.ScratchAt + 8*iota
+	guestAt
+	biasAt
+	statesAt
+)
+
+// findSegment is a subroutine, which returns to the address in scratch1: it looks for the segment of the address in
+// scratch0 and says with the condition E whether there is one, with its bias in scratch1.
+func (g *generator) findSegment() {
+	entry := func(field int32) Mem {
+		return Mem{Base: context, Index: scratch0, Scale: 1, Disp: lir.SegmentsAt + field}
+	}
+	g.Bind(g.lookup)
+	g.MovMR(W64, at(returnAt), scratch1)
+	g.MovMR(W64, at(guestAt), scratch0)
+	g.ShiftRI(Shr, W64, scratch0, 32)
+	g.MovRR(W32, scratch1, scratch0)
+	g.ShiftRI(Shr, W32, scratch0, 8)
+	g.AluRR(Xor, W32, scratch0, scratch1)
+	g.AluRI(And, W32, scratch0, lir.SegmentEntries-1)
+	g.ShiftRI(Shl, W32, scratch0, 5)
+	g.AluRI(Add, W64, scratch1, 1)
+	g.AluRM(Cmp, W64, scratch1, entry(0))
+	g.MovRM(W64, scratch1, entry(16))
+	g.MovMR(W64, at(statesAt), scratch1)
+	g.MovRM(W64, scratch1, entry(8))
+	g.MovMR(W64, at(biasAt), scratch1)
+	g.MovRM(W64, scratch0, at(guestAt))
+	g.JmpM(at(returnAt))
+}
+
 func (g *generator) loadMemory(i *lir.Ins, firstSite int) {
 	a := g.address(i, firstSite)
-	w := width(i.W)
-	d, done := g.dest(i.D)
-	size := int(i.Size)
+	d, store := g.dest(i.D)
+	done := g.NewLabel()
+	if len(a.other) > 0 {
+		g.elsewhere(i, a, g.site(i, firstSite, func() {}), done, func() {
+			g.loadFrom(i, d, Mem{Base: scratch1, Index: scratch0, Scale: 1})
+		})
+	}
+	g.loadFrom(i, d, a.host)
+	g.Bind(done)
+	store()
+}
+
+// loadFrom loads from an address that is right.
+func (g *generator) loadFrom(i *lir.Ins, d Reg, m Mem) {
+	w, size := width(i.W), int(i.Size)
 	switch {
 	case i.Big && size == 2:
-		g.MovZXM(2, d, a.host)
+		g.MovZXM(2, d, m)
 		g.BswapR(W32, d)
 		if i.Sign {
 			g.ShiftRI(Sar, W32, d, 16)
@@ -123,16 +199,15 @@ func (g *generator) loadMemory(i *lir.Ins, firstSite int) {
 			g.ShiftRI(Shr, W32, d, 16)
 		}
 	case i.Big:
-		g.MovbeRM(size, d, a.host)
+		g.MovbeRM(size, d, m)
 		if i.Sign && w == W64 && size == 4 {
 			g.MovSXR(4, W64, d, d)
 		}
 	case i.Sign && (size < 4 || size == 4 && w == W64):
-		g.MovSXM(size, w, d, a.host)
+		g.MovSXM(size, w, d, m)
 	default:
-		g.MovZXM(size, d, a.host)
+		g.MovZXM(size, d, m)
 	}
-	done()
 }
 
 // state brings the index of a page's state byte into scratch1.
@@ -146,10 +221,14 @@ func (g *generator) storeMemory(i *lir.Ins, firstSite int) {
 	a := g.address(i, firstSite)
 	leave := g.site(i, firstSite, func() {
 		a.again()
-		if a.guest != scratch0 {
-			g.MovRR(W64, scratch0, a.guest)
-		}
+		a.fault(g)()
 	})
+	done := g.NewLabel()
+	if len(a.other) > 0 {
+		v := g.operand(i.B)
+		out := g.site(i, firstSite, func() { g.MovRM(W64, scratch0, at(guestAt)) })
+		g.elsewhere(i, a, out, done, func() { g.storeElsewhere(i, v, out) })
+	}
 	if !i.Round && i.Size > 1 {
 		checked := g.NewLabel()
 		g.TestRI8(a.guest, i.Size-1)
@@ -170,29 +249,47 @@ func (g *generator) storeMemory(i *lir.Ins, firstSite int) {
 		g.MovRM(W64, scratch1, at(lir.BiasAt+8*int32(i.Seg)))
 	}
 	g.Bind(goOn)
+	g.storeTo(i, g.operand(i.B), a)
+	g.Bind(done)
+}
 
-	v := g.operand(i.B)
+// storeTo stores to an address that is right.
+func (g *generator) storeTo(i *lir.Ins, v operand, a *access) {
 	if v.kind == isImm {
 		if k, ok := storable(v.imm, i); ok {
 			g.StoreI(int(i.Size), a.host, k)
 			return
 		}
 	}
-	r := v.reg
+	r, m := v.reg, a.host
 	if v.kind != inReg {
 		r = scratch1
-		if a.host.Base == scratch1 { // both scratch registers are in use: keep the sum of them
+		if m.Base == scratch1 { // both scratch registers are in use: keep the sum of them
 			g.AluRR(Add, W64, scratch1, a.guest)
-			a.host = Mem{Base: scratch1, Index: NoReg}
-			r = scratch0
+			m, r = Mem{Base: scratch1, Index: NoReg}, scratch0
 		}
 		g.load(r, v, W64)
 	}
 	if i.Big && i.Size > 1 {
-		g.MovbeMR(int(i.Size), a.host, r)
+		g.MovbeMR(int(i.Size), m, r)
 	} else {
-		g.Store(int(i.Size), a.host, r)
+		g.Store(int(i.Size), m, r)
 	}
+}
+
+// storeElsewhere stores to a page of a segment that findSegment has found, if the page is plain.
+func (g *generator) storeElsewhere(i *lir.Ins, v operand, leave Label) {
+	if !i.Round && i.Size > 1 {
+		g.TestRI8(scratch0, i.Size-1)
+		g.Jcc(CondNE, leave)
+	}
+	g.MovRR(W32, scratch1, scratch0)
+	g.ShiftRI(Shr, W32, scratch1, 12)
+	g.AluRM(Add, W64, scratch1, at(statesAt))
+	g.AluM8I(Cmp, Mem{Base: context, Index: scratch1, Scale: 1}, lir.Plain)
+	g.Jcc(CondNE, leave)
+	g.MovRM(W64, scratch1, at(biasAt))
+	g.storeTo(i, v, &access{guest: scratch0, host: Mem{Base: scratch1, Index: scratch0, Scale: 1}})
 }
 
 // storable gives the bytes of a constant as a number that an instruction can hold.
@@ -208,7 +305,7 @@ func storable(v uint64, i *lir.Ins) (int32, bool) {
 
 // reservedPage is the way of a store to a page that is not just plain. A page that is plain but for a reservation is
 // stored to here, after the reservation is forgotten if it is of the same 8 bytes.
-func (g *generator) reservedPage(i *lir.Ins, a access, state Mem, leave, goOn Label) {
+func (g *generator) reservedPage(i *lir.Ins, a *access, state Mem, leave, goOn Label) {
 	g.AluM8I(Cmp, state, lir.Plain|lir.Reserved)
 	g.Jcc(CondNE, leave)
 	if !i.Round && i.Size > 1 { // it may be of two times 8 bytes

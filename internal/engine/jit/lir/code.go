@@ -17,6 +17,10 @@ const (
 	ScratchAt = 0x840
 	// BiasAt is a table: what is to be added to a guest address of each segment to give the host's address.
 	BiasAt = 0x1000
+	// SegmentsAt is a direct-mapped table of the segments, SegmentEntries of 32 bytes each, by h ^ h>>8 of the upper half h of
+	// their addresses: h + 1, or 0; what BiasAt has; the offset of their table of page states from the context.
+	SegmentsAt     = 0x4000
+	SegmentEntries = 256
 	// SpillAt are the slots of temporaries without register, 8 bytes each.
 	SpillAt = 0x2000
 	// MaxSpills is the number of those.

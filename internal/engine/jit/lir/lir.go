@@ -194,6 +194,8 @@ type Site struct {
 	PC   uint64 // of the instruction
 	Left int32  // instructions of the block from this one on: they were counted at its beginning
 	Next Next
+	// Access says that the address of an access is at FaultAt.
+	Access bool
 }
 
 // An Edge leads to a block.
