@@ -1,8 +1,10 @@
 package jit
 
 import (
+	"cmp"
 	"fmt"
 	"runtime"
+	"slices"
 	"unsafe"
 
 	"github.com/flexemu/flexemu/internal/engine/jit/lir"
@@ -17,6 +19,7 @@ type compiled struct {
 	entries []uint64 // pcs at which it is entered
 	slots   []int
 	pages   []uint64
+	sites   int // number of the first one
 }
 
 // A slot is an edge that leaves a region.
@@ -39,6 +42,7 @@ type cache struct {
 	slots    []slot
 	incoming map[uint64][]int // slots by the pc that they lead to
 	sites    []lir.Site
+	regions  []*compiled // in the order of their sites
 	pages    map[uint64][]*compiled
 }
 
@@ -60,7 +64,7 @@ func (c *cache) drop() {
 	}
 	c.used = 0
 	c.entry, c.owner, c.incoming, c.pages = map[uint64]uintptr{}, map[uint64]*compiled{}, map[uint64][]int{}, map[uint64][]*compiled{}
-	c.slots, c.sites = c.slots[:0], c.sites[:0]
+	c.slots, c.sites, c.regions = c.slots[:0], c.sites[:0], c.regions[:0]
 	c.dropJumps()
 }
 
@@ -100,7 +104,8 @@ func (c *cache) add(r *lir.Region, code *lir.Code, pages []uint64) error {
 	}
 	c.used = (c.used + len(code.Bytes) + 15) &^ 15
 	base := uintptr(c.region.Base) + uintptr(at)
-	done := &compiled{pages: pages}
+	done := &compiled{pages: pages, sites: len(c.sites)}
+	c.regions = append(c.regions, done)
 	for n, offset := range code.Entries {
 		pc := r.Blocks[n].PC
 		if _, taken := c.entry[pc]; offset < 0 || taken {
@@ -130,6 +135,18 @@ func (c *cache) add(r *lir.Region, code *lir.Code, pages []uint64) error {
 		c.pages[p] = append(c.pages[p], done)
 	}
 	return nil
+}
+
+// siteOwner gives the region of a site.
+func (c *cache) siteOwner(number int) *compiled {
+	n, found := slices.BinarySearchFunc(c.regions, number, func(d *compiled, number int) int { return cmp.Compare(d.sites, number) })
+	if !found {
+		n--
+	}
+	for n+1 < len(c.regions) && c.regions[n+1].sites <= number { // regions without sites
+		n++
+	}
+	return c.regions[n]
 }
 
 // remove makes a region unreachable. Its bytes stay until everything is dropped.

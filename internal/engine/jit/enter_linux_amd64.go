@@ -11,6 +11,9 @@ var supported = cpu.X86.HasBMI1 && cpu.X86.HasBMI2 && cpu.X86.HasPOPCNT
 
 var compile = amd64.Compile
 
+// guards says that the backend knows lir.Guard.
+const guards = true
+
 // enter runs generated code.
 //
 //go:noescape

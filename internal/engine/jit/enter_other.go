@@ -7,7 +7,10 @@ import (
 )
 
 // supported says that generated code may run on this host.
-const supported = false
+const (
+	supported = false
+	guards    = false
+)
 
 func compile(*lir.Region, lir.Host) (*lir.Code, error) {
 	panic("jit: there is no compiler for this host")

@@ -35,6 +35,8 @@ type Engine struct {
 	cache  *cache
 	heat   heat
 	writes map[uint64]int // by page of code: how often it was written to
+	// failures counts, by pc, how often generated code was left at a guard whose addresses were elsewhere.
+	failures map[uint64]int
 }
 
 // New makes an engine for a machine; one memory has one engine.
@@ -55,12 +57,13 @@ func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	e := &Engine{
-		m: m, isa: i, interp: plain, flat: flat, cache: c, writes: map[uint64]int{},
+		m: m, isa: i, interp: plain, flat: flat, cache: c, writes: map[uint64]int{}, failures: map[uint64]int{},
 	}
 	e.heat.init(i)
 	e.front = front{
 		isa: i, memory: m.Mem, narrow: i.Bits == 32, delay: slices.Contains(i.Thread, ir.NextPC),
-		segment: e.segment, meanings: map[uint32]*meaning{},
+		segment: e.segment, guarded: func(pc uint64) bool { return e.failures[pc] < maxFailures },
+		meanings: map[uint32]*meaning{},
 	}
 	*c.word(lir.LimitAt) = 1<<32 - 7
 	if !e.front.narrow {
@@ -239,8 +242,8 @@ func (e *Engine) native(code uintptr, budget uint64) (left, rest uint64) {
 		s := &e.cache.sites[number]
 		left += uint64(s.Left)
 		e.leaveAt(s)
-		if s.Access && !e.front.narrow {
-			e.segmentOf(*e.cache.word(lir.FaultAt))
+		if s.Access {
+			e.failed(number, s)
 		}
 		return left, uint64(s.Left)
 	case lir.LeftJump:
@@ -252,6 +255,22 @@ func (e *Engine) native(code uintptr, budget uint64) (left, rest uint64) {
 		return left, uint64(n)
 	}
 	return left, 0
+}
+
+// maxFailures is how often a guard may fail before its region is compiled without it.
+const maxFailures = 8
+
+// failed is told that generated code was left for an access.
+func (e *Engine) failed(number int, s *lir.Site) {
+	if !e.front.narrow {
+		e.segmentOf(*e.cache.word(lir.FaultAt))
+	}
+	if e.failures[s.PC]++; e.failures[s.PC] == maxFailures {
+		if d := e.cache.siteOwner(number); len(d.entries) > 0 {
+			e.cache.remove(d)
+			e.cache.dropJumps()
+		}
+	}
 }
 
 // leaveAt sets pc and next pc to those of a site, and prepares for what the code was left for.

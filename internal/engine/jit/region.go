@@ -29,6 +29,7 @@ type front struct {
 	narrow   bool
 	delay    bool
 	segment  func(pc uint64, base lir.Operand) uint8
+	guarded  func(pc uint64) bool // whether a Guard may stand at pc
 	meanings map[uint32]*meaning
 
 	// The region that is being made.
@@ -127,6 +128,9 @@ func (f *front) block(p place) *lir.Block {
 	pc, next := p.pc, at(p.next)
 	end := func(t lir.Term) *lir.Block {
 		b.Term = t
+		if guards {
+			guard(b, f.narrow, f.guarded)
+		}
 		for n := range b.Sites {
 			b.Sites[n].Left = b.Steps - b.Sites[n].Left
 		}

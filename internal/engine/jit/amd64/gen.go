@@ -152,6 +152,14 @@ func (g *generator) word() Width {
 	return W64
 }
 
+// cellWidth is the width of a cell.
+func (g *generator) cellWidth(c ir.Cell) Width {
+	if g.r.Narrow && (c < 32 || c == ir.Lo || c == ir.Hi) {
+		return W32
+	}
+	return W64
+}
+
 // writeBack stores the registers that the region changes.
 func (g *generator) writeBack() {
 	for _, c := range g.cells {

@@ -169,7 +169,87 @@ func (g *generator) findSegment() {
 	g.JmpM(at(returnAt))
 }
 
+// guard checks an address for several accesses; what they go by is the host's address, or in narrow regions the
+// guest's with 64 bits.
+func (g *generator) guard(i *lir.Ins, firstSite int) {
+	w := g.word()
+	base := g.inRegister(g.operand(i.A), scratch0, w)
+	leave := g.site(i, firstSite, func() { g.Lea(w, scratch0, Mem{Base: base, Index: NoReg, Disp: i.Off}) })
+	if base == scratch0 {
+		g.MovMR(W64, at(guestAt), scratch0)
+		leave = g.site(i, firstSite, func() {
+			g.MovRM(w, scratch0, at(guestAt))
+			g.AluRI(Add, w, scratch0, i.Off)
+		})
+	}
+	if i.Size > 1 {
+		g.TestRI8(base, i.Size-1)
+		g.Jcc(CondNE, leave)
+	}
+	if w == W64 {
+		g.RorxRR(W64, scratch1, base, 32)
+		g.AluRI(Cmp, W32, scratch1, int32(g.h.First[i.Seg]>>32))
+		g.Jcc(CondNE, leave)
+	}
+	g.Lea(W32, scratch1, Mem{Base: base, Index: NoReg, Disp: i.Off})
+	g.AluRI(Cmp, W32, scratch1, -i.Span) // above 2^32 - Span
+	g.Jcc(CondA, leave)
+	if i.StoreSpan > 0 {
+		g.guardPage(i, base, i.StoreOff, leave)
+		g.guardPage(i, base, i.StoreOff+i.StoreSpan-1, leave)
+	}
+	d := g.operand(i.D)
+	to := scratch1
+	if d.kind == inReg {
+		to = d.reg
+	}
+	if w == W32 {
+		g.MovRR(W32, to, base)
+	} else {
+		g.MovRM(W64, to, at(lir.BiasAt+8*int32(i.Seg)))
+		g.AluRR(Add, W64, to, base)
+	}
+	if d.kind == inMem {
+		g.MovMR(W64, d.mem, to)
+	}
+}
+
+// guardPage leaves unless the page at an offset may be stored to. It may be when it holds a reservation of other bytes.
+func (g *generator) guardPage(i *lir.Ins, base Reg, off int32, leave Label) {
+	g.Lea(W32, scratch1, Mem{Base: base, Index: NoReg, Disp: off})
+	g.ShiftRI(Shr, W32, scratch1, 12)
+	state := Mem{Base: context, Index: scratch1, Scale: 1, Disp: g.h.States + int32(i.Seg)<<20}
+	plain := g.NewLabel()
+	g.AluM8I(Cmp, state, lir.Plain)
+	g.Jcc(CondNE, g.later(func() {
+		g.AluM8I(Cmp, state, lir.Plain|lir.Reserved)
+		g.Jcc(CondNE, leave)
+		g.Lea(g.word(), scratch1, Mem{Base: base, Index: NoReg, Disp: i.StoreOff - 7})
+		g.UnaryR(Neg, g.word(), scratch1)
+		g.AluRM(Add, g.word(), scratch1, at(lir.CellAt(ir.ReservationAddress)))
+		g.AluRI(Cmp, g.word(), scratch1, i.StoreSpan+14)
+		g.Jcc(CondBE, leave)
+		g.Jmp(plain)
+	}))
+	g.Bind(plain)
+}
+
+// via is the place of an access that a guard has checked.
+func (g *generator) via(i *lir.Ins, scratch Reg) Mem {
+	r := g.inRegister(g.operand(i.Via), scratch, W64)
+	if g.r.Narrow {
+		return Mem{Base: context, Index: r, Scale: 1, Disp: g.h.Low + i.Off}
+	}
+	return Mem{Base: r, Index: NoReg, Disp: i.Off}
+}
+
 func (g *generator) loadMemory(i *lir.Ins, firstSite int) {
+	if i.Via.Kind != lir.None {
+		d, store := g.dest(i.D)
+		g.loadFrom(i, d, g.via(i, scratch1))
+		store()
+		return
+	}
 	a := g.address(i, firstSite)
 	d, store := g.dest(i.D)
 	done := g.NewLabel()
@@ -218,6 +298,10 @@ func (g *generator) state(guest Reg, segment uint8) Mem {
 }
 
 func (g *generator) storeMemory(i *lir.Ins, firstSite int) {
+	if i.Via.Kind != lir.None {
+		g.storeTo(i, g.operand(i.B), g.via(i, scratch1))
+		return
+	}
 	a := g.address(i, firstSite)
 	leave := g.site(i, firstSite, func() {
 		a.again()
@@ -249,24 +333,31 @@ func (g *generator) storeMemory(i *lir.Ins, firstSite int) {
 		g.MovRM(W64, scratch1, at(lir.BiasAt+8*int32(i.Seg)))
 	}
 	g.Bind(goOn)
-	g.storeTo(i, g.operand(i.B), a)
+	g.storeTo(i, g.operand(i.B), a.host)
 	g.Bind(done)
 }
 
 // storeTo stores to an address that is right.
-func (g *generator) storeTo(i *lir.Ins, v operand, a *access) {
+func (g *generator) storeTo(i *lir.Ins, v operand, m Mem) {
 	if v.kind == isImm {
 		if k, ok := storable(v.imm, i); ok {
-			g.StoreI(int(i.Size), a.host, k)
+			g.StoreI(int(i.Size), m, k)
 			return
 		}
 	}
-	r, m := v.reg, a.host
+	r := v.reg
 	if v.kind != inReg {
 		r = scratch1
-		if m.Base == scratch1 { // both scratch registers are in use: keep the sum of them
-			g.AluRR(Add, W64, scratch1, a.guest)
-			m, r = Mem{Base: scratch1, Index: NoReg}, scratch0
+		switch {
+		case m.Base != scratch1:
+		case m.Index == NoReg:
+			r = scratch0
+		default: // both scratch registers may be in use: keep the sum of them
+			g.AluRR(Add, W64, scratch1, m.Index)
+			m.Index, r = NoReg, scratch0
+		}
+		if m.Index == scratch1 {
+			r = scratch0
 		}
 		g.load(r, v, W64)
 	}
@@ -289,7 +380,7 @@ func (g *generator) storeElsewhere(i *lir.Ins, v operand, leave Label) {
 	g.AluM8I(Cmp, Mem{Base: context, Index: scratch1, Scale: 1}, lir.Plain)
 	g.Jcc(CondNE, leave)
 	g.MovRM(W64, scratch1, at(biasAt))
-	g.storeTo(i, v, &access{guest: scratch0, host: Mem{Base: scratch1, Index: scratch0, Scale: 1}})
+	g.storeTo(i, v, Mem{Base: scratch1, Index: scratch0, Scale: 1})
 }
 
 // storable gives the bytes of a constant as a number that an instruction can hold.

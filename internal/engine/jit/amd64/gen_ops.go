@@ -88,11 +88,14 @@ func (g *generator) instruction(i *lir.Ins, firstSite int) {
 		d, done := g.dest(i.D)
 		g.load(d, g.operand(i.A), width(i.W))
 		g.BswapR(width(i.W), d)
+		g.sign(i, d)
 		done()
 	case lir.Load:
 		g.loadMemory(i, firstSite)
 	case lir.Store:
 		g.storeMemory(i, firstSite)
+	case lir.Guard:
+		g.guard(i, firstSite)
 	case lir.Reserve:
 		g.reserve(i)
 	case lir.ExitIf:
@@ -109,6 +112,10 @@ func (g *generator) instruction(i *lir.Ins, firstSite int) {
 }
 
 func (g *generator) move(i *lir.Ins) {
+	if i.Sign && i.W == lir.W32 {
+		g.extend(&lir.Ins{Op: lir.Sext32, D: i.D, A: i.A})
+		return
+	}
 	a, d := g.operand(i.A), g.operand(i.D)
 	w := width(i.W)
 	if d.kind == inReg {
@@ -152,7 +159,7 @@ func (g *generator) alu(i *lir.Ins) {
 		g.load(scratch1, b, w)
 		b = operand{kind: inReg, reg: scratch1}
 	}
-	if i.D.Kind == lir.Cell && d.kind == inMem && a == d && w == g.word() && !i.Sign && b.kind != inMem {
+	if i.D.Kind == lir.Cell && d.kind == inMem && a == d && w == g.cellWidth(i.D.Cell) && !i.Sign && b.kind != inMem {
 		if b.kind == isImm {
 			g.AluMI(op, w, d.mem, int32(b.imm))
 		} else {

@@ -133,8 +133,12 @@ const (
 	Ctz
 	Popc
 	Bswap
-	Load    // D := Size bytes at A + Off
-	Store   // the low Size bytes of B to A + Off; forgets a reservation of the same aligned 8 bytes
+	Load  // D := Size bytes at A + Off
+	Store // the low Size bytes of B to A + Off; forgets a reservation of the same aligned 8 bytes
+	// Guard leaves through Site unless the Span bytes at A + Off are in the segment Seg and A is a multiple of Size and
+	// the pages of the StoreSpan bytes, up to a page, at A + StoreOff may be stored to. D := what accesses take for
+	// Via.
+	Guard
 	Reserve // a reservation of the 8 bytes around A + Off begins: stores to it must be noticed
 	ExitIf  // leaves through Site if Test
 	JumpIf  // to Label if Test; labels lie behind their jumps, in the same block
@@ -145,7 +149,7 @@ const (
 var opNames = [...]string{
 	"mov", "add", "sub", "and", "or", "xor", "shl", "shru", "shrs", "rotr", "mul", "mulhu", "mulhs", "mulhsu", "divu", "divs",
 	"setif", "select", "sext8", "sext16", "sext32", "zext8", "zext16", "zext32", "clz", "ctz", "popc", "bswap",
-	"load", "store", "reserve", "exitif", "jumpif", "jump", "label",
+	"load", "store", "guard", "reserve", "exitif", "jumpif", "jump", "label",
 }
 
 func (o Op) String() string { return opNames[o] }
@@ -162,6 +166,10 @@ type Ins struct {
 	Round bool  // the address is rounded down to a multiple of Size; else it may be any
 	Seg   uint8 // the segment of memory that the address is expected in: for others, the code leaves through Site
 	Off   int32
+	// Load, Store: the result of the Guard that has checked the access, if there is one.
+	Via Operand
+	// Guard.
+	Span, StoreOff, StoreSpan int32
 
 	D, E, A, B Operand
 	Test       Test
@@ -271,13 +279,14 @@ func (o Operand) String() string {
 func (b *Block) Reads(i *Ins, f func(Operand)) {
 	f(i.A)
 	f(i.B)
+	f(i.Via)
 	switch i.Op {
 	case SetIf, Select, ExitIf, JumpIf:
 		f(i.Test.A)
 		f(i.Test.B)
 	}
 	switch i.Op {
-	case ExitIf, Load, Store:
+	case ExitIf, Load, Store, Guard:
 		n := &b.Sites[i.Site].Next
 		f(n.Reg)
 		f(n.Test.A)
