@@ -7,7 +7,7 @@ import (
 )
 
 const (
-	heatEntries = 1 << 12
+	heatEntries = 1 << 14
 	// threshold is how many visits make the block at a pc worth compiling. Compiling takes as long as interp takes for about
 	// a thousand times the instructions.
 	threshold = 256
@@ -17,6 +17,8 @@ const (
 	stretch = 256
 	// weight is how many visits one that ends a stretch stands for.
 	weight = stretch / 8
+	// look is how many blocks are executed one by one, to see which they are, before something is compiled.
+	look = 256
 	// maxSpan bounds the instructions that are looked at for the end of a block.
 	maxSpan = 32
 )
@@ -31,9 +33,10 @@ type heat struct {
 }
 
 type visits struct {
-	pc    uint64
-	count uint32
-	span  uint32 // instructions up to the next block; 0: not known
+	pc     uint64
+	count  uint32
+	span   uint16 // instructions up to the next block; 0: not known
+	looked bool   // what is executed after it has been looked at
 }
 
 var jumpRows sync.Map // *isa.ISA to []bool
@@ -52,7 +55,7 @@ func (h *heat) init(i *isa.ISA) {
 }
 
 func (h *heat) at(pc uint64) *visits {
-	v := &h.entries[(pc>>1^pc>>13)%heatEntries]
+	v := &h.entries[slotOf(pc)]
 	if v.pc != pc {
 		*v = visits{pc: pc}
 	}
@@ -70,9 +73,22 @@ func (h *heat) visit(pc uint64) bool {
 	if v.count < threshold {
 		return false
 	}
-	v.count = 0
+	if !v.looked {
+		v.looked = true
+		v.count, h.wait = threshold-8, look
+		return false
+	}
+	v.count, v.looked = 1, false
 	return true
 }
+
+// seen tells whether the block at pc was executed, as far as is known.
+func (h *heat) seen(pc uint64) bool {
+	v := &h.entries[slotOf(pc)]
+	return v.pc == pc && v.count > 0
+}
+
+func slotOf(pc uint64) uint64 { return (pc>>1 ^ pc>>15) % heatEntries }
 
 // begins tells whether the present pc is known to be the beginning of a block.
 func (h *heat) begins() bool { return h.wait > 0 || h.aligned }
@@ -96,8 +112,8 @@ func (h *heat) span(e *Engine, pc uint64) uint64 {
 }
 
 // measure counts the instructions from pc up to a jump and its delay slot.
-func (h *heat) measure(e *Engine, pc uint64) uint32 {
-	for n := uint32(1); n < maxSpan; n++ {
+func (h *heat) measure(e *Engine, pc uint64) uint16 {
+	for n := uint16(1); n < maxSpan; n++ {
 		w := uint32(e.m.Load(e.m.Wrap(pc), 4, h.isa.Big))
 		row, ok := h.isa.Decode(w)
 		if !ok {

@@ -63,6 +63,7 @@ func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
 	e.front = front{
 		isa: i, memory: m.Mem, narrow: i.Bits == 32, delay: slices.Contains(i.Thread, ir.NextPC),
 		segment: e.segment, guarded: func(pc uint64) bool { return e.failures[pc] < maxFailures },
+		wanted:   func(pc uint64) bool { return e.heat.seen(pc) && e.cache.entry[pc] == 0 },
 		meanings: map[uint32]*meaning{},
 	}
 	*c.word(lir.LimitAt) = 1<<32 - 7
@@ -183,6 +184,8 @@ func (e *Engine) code() uintptr {
 	return e.cache.entry[pc]
 }
 
+var Dbg [16]int
+
 // maxWrites is how often a page of code may be written to before it is left to interp.
 const maxWrites = 64
 
@@ -202,7 +205,10 @@ func (e *Engine) compile(pc uint64) {
 	for _, s := range e.flat.Segments() {
 		h.First = append(h.First, s.First)
 	}
+	Dbg[0]++
+	Dbg[1] += e.front.steps
 	code, err := compile(r, h)
+	e.front.give(r)
 	if err != nil {
 		return // the region is too odd; interp goes on
 	}
@@ -236,6 +242,7 @@ func (e *Engine) native(code uintptr, budget uint64) (left, rest uint64) {
 		e.m.Cells[ir.Lo], e.m.Cells[ir.Hi] = uint64(int32(cells[ir.Lo])), uint64(int32(cells[ir.Hi]))
 	}
 	left = budget - now + uint64(n)
+	Dbg[4+(reason>>30)]++
 	e.heat.wait = patience
 	switch number := int(reason &^ lir.LeftMask); reason & lir.LeftMask {
 	case lir.LeftSite:

@@ -2,6 +2,7 @@ package jit
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 
 	"github.com/flexemu/flexemu/internal/engine/jit/lir"
@@ -30,17 +31,20 @@ type front struct {
 	delay    bool
 	segment  func(pc uint64, base lir.Operand) uint8
 	guarded  func(pc uint64) bool // whether a Guard may stand at pc
+	wanted   func(pc uint64) bool // whether the block at pc is executed, and there is no code for it
 	meanings map[uint32]*meaning
 
 	// The region that is being made.
 	region *lir.Region
 	blocks map[place]int
-	queue  []place
+	queue  []place // from the second on: only what has been executed
+	sure   map[place]bool
 	starts []place          // of the blocks of region, in order
 	links  map[ir.Cell]bool // registers that calls put their return address in
 	back   map[uint64]bool  // where calls return to
 	pages  []uint64         // that hold its code
 	steps  int
+	spare  [][]lir.Ins
 }
 
 // meaning gives what the instruction w means; nil if it is none.
@@ -89,10 +93,11 @@ func (f *front) build(pc uint64) (*lir.Region, []uint64) {
 	f.region = &lir.Region{Narrow: f.narrow, Delay: f.delay, Align: f.isa.Align, Dirty: map[ir.Cell]bool{}}
 	f.blocks, f.links, f.back = map[place]int{}, map[ir.Cell]bool{}, map[uint64]bool{}
 	f.queue, f.starts, f.pages, f.steps = []place{f.normal(pc)}, nil, nil, 0
+	f.sure = map[place]bool{f.queue[0]: true}
 	for len(f.queue) > 0 && f.steps < maxRegion {
 		p := f.queue[0]
 		f.queue = f.queue[1:]
-		if _, done := f.blocks[p]; done {
+		if _, done := f.blocks[p]; done || !f.sure[p] && !f.wanted(p.pc) {
 			continue
 		}
 		b := f.block(p)
@@ -113,6 +118,24 @@ func (f *front) build(pc uint64) (*lir.Region, []uint64) {
 	return f.region, f.pages
 }
 
+// take gives an empty list for operations, perhaps one that give got.
+func (f *front) take() []lir.Ins {
+	n := len(f.spare)
+	if n == 0 {
+		return make([]lir.Ins, 0, 4*maxSteps)
+	}
+	list := f.spare[n-1]
+	f.spare = f.spare[:n-1]
+	return list
+}
+
+// give takes the lists of a region that is compiled.
+func (f *front) give(r *lir.Region) {
+	for _, b := range r.Blocks {
+		f.spare = append(f.spare, b.Ins[:0])
+	}
+}
+
 // normal is the place at pc outside of a delay slot.
 func (f *front) normal(pc uint64) place {
 	if !f.delay {
@@ -124,6 +147,7 @@ func (f *front) normal(pc uint64) place {
 // block lowers the instructions from a place on, up to a jump.
 func (f *front) block(p place) *lir.Block {
 	b := &lir.Block{PC: p.pc, Next: p.next, Weight: 1, Inner: p != f.normal(p.pc)}
+	b.Ins = f.take()
 	l := &lowerer{narrow: f.narrow, delay: f.delay, segment: f.segment, b: b}
 	pc, next := p.pc, at(p.next)
 	end := func(t lir.Term) *lir.Block {
@@ -166,16 +190,17 @@ func (f *front) block(p place) *lir.Block {
 		case here.kind == lir.NextTest:
 			return end(f.branched(here, after))
 		case here.kind == lir.NextValue:
-			f.returns(l, &before.known, pc+size)
+			f.returns(l, m, pc+size)
 			b.Origin = here.origin
 			return end(lir.Term{Kind: lir.Indirect, Target: l.sum(here)})
 		case here.PC != pc+size:
-			return end(f.jumped(here.PC, f.returns(l, &before.known, pc+size)))
+			return end(f.jumped(here.PC, f.returns(l, m, pc+size)))
 		}
 		pc, next = here.PC, after
 	}
-	if b.Steps > 0 && f.fetch(pc) != nil {
+	if b.Steps > 0 && f.fetch(pc) != nil { // it goes on
 		f.queue = append(f.queue, f.normal(pc))
+		f.sure[f.normal(pc)] = true
 	}
 	return end(lir.Term{Kind: lir.Goto, To: lir.Edge{PC: pc, Next: f.normal(pc).next}})
 }
@@ -212,7 +237,11 @@ func (f *front) branched(here, after target) lir.Term {
 			to.Next, other.Next = after.PC, after.Else
 		}
 	}
-	f.queue = append(f.queue, place{to.PC, to.Next}, place{other.PC, other.Next})
+	for _, e := range [2]lir.Edge{to, other} {
+		p := place{e.PC, e.Next}
+		f.queue = append(f.queue, p)
+		f.sure[p] = f.sure[p] || p != f.normal(p.pc)
+	}
 	return lir.Term{Kind: lir.Branch, Test: here.Test, To: to, Else: other}
 }
 
@@ -225,14 +254,14 @@ func (f *front) jumped(pc uint64, call bool) lir.Term {
 	return lir.Term{Kind: lir.Goto, To: lir.Edge{PC: p.pc, Next: p.next}}
 }
 
-// returns tells whether a jump was a call: it has put the address behind it, pc, in a register. Then it returns there.
-func (f *front) returns(l *lowerer, before *[64]known, pc uint64) (call bool) {
+// returns tells whether the jump m was a call: it has put the address behind it, pc, in a register. Then it returns there.
+func (f *front) returns(l *lowerer, m *meaning, pc uint64) (call bool) {
 	link := known{true, pc}
 	if f.narrow {
 		link.v = uint64(int32(pc))
 	}
-	for c := range l.known {
-		if l.known[c] == link && before[c] != link {
+	for set := m.writes; set != 0; set &= set - 1 {
+		if c := bits.TrailingZeros64(set); l.known[c] == link {
 			f.links[ir.Cell(c)], f.back[pc], call = true, true, true
 		}
 	}

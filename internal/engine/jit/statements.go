@@ -5,21 +5,20 @@ import (
 	"github.com/flexemu/flexemu/internal/ir"
 )
 
-// A mark is a state of the block to come back to.
+// A mark is a state of the block to come back to, when it ends there.
 type mark struct {
 	ins, sites    int
 	temps, labels int32
 	steps         int32
-	known         [64]known
 }
 
 func (l *lowerer) mark() mark {
-	return mark{len(l.b.Ins), len(l.b.Sites), l.b.Temps, l.b.Labels, l.b.Steps, l.known}
+	return mark{len(l.b.Ins), len(l.b.Sites), l.b.Temps, l.b.Labels, l.b.Steps}
 }
 
 func (l *lowerer) reset(m mark) {
 	l.b.Ins, l.b.Sites = l.b.Ins[:m.ins], l.b.Sites[:m.sites]
-	l.b.Temps, l.b.Labels, l.b.Steps, l.known = m.temps, m.labels, m.steps, m.known
+	l.b.Temps, l.b.Labels, l.b.Steps = m.temps, m.labels, m.steps
 }
 
 // instruction lowers one instruction at pc with the given next pc. here and next are set to where it goes.

@@ -155,6 +155,10 @@ func (g *generator) sign(i *lir.Ins, d Reg) {
 func (g *generator) alu(i *lir.Ins) {
 	w, op := width(i.W), aluOps[i.Op]
 	a, b, d := g.operand(i.A), g.operand(i.B), g.operand(i.D)
+	if a.kind == isImm && b.kind == isImm {
+		g.load(scratch0, a, w)
+		a = operand{kind: inReg, reg: scratch0}
+	}
 	if b.kind == isImm && !b.small(w) {
 		g.load(scratch1, b, w)
 		b = operand{kind: inReg, reg: scratch1}
