@@ -19,8 +19,10 @@ const (
 	FlatStates = 16 << 20
 	// FlatSegments is the number of segments that there is room for.
 	FlatSegments = 64
-	// FlatLow is where the bytes of segment 0 begin, which is guest address 0 to 2^32 - 1.
-	FlatLow = 128 << 20
+	// FlatLow is where the bytes of the guest's addresses from 0 on begin: the segments 0 to FlatLowSegments - 1 are always
+	// there, and lie one behind the other, so that what compilers put low needs one comparison only.
+	FlatLow         = 128 << 20
+	FlatLowSegments = 4
 
 	// FlatPlain is the bit of a page's state that Memory keeps, and alone sets: the page is private to this memory, known
 	// to have changed since the last root, and not watched. Generated code may store to it. The other bits are the
@@ -81,21 +83,23 @@ func (r *regions) release() {
 	r.list = nil
 }
 
-// Flat gives the memory's flat form, which it makes at the first call, with segment 0. It fails if the host
-// cannot reserve the address space, some 4.1 GiB; the memory is then as it was.
+// Flat gives the memory's flat form, which it makes at the first call, with the low segments. It fails if the host
+// cannot reserve the address space, some 16.1 GiB; the memory is then as it was.
 func (m *Memory) Flat() (*Flat, error) {
 	if m.tree.flat != nil {
 		return m.tree.flat, nil
 	}
-	// The page behind the segment is for accesses that cross its end.
-	region, err := hostmem.Reserve(FlatLow + segmentSize + PageSize)
+	// The page behind the segments is for accesses that cross their end.
+	region, err := hostmem.Reserve(FlatLow + FlatLowSegments*segmentSize + PageSize)
 	if err != nil {
 		return nil, fmt.Errorf("machine: making a memory flat: %w", err)
 	}
 	f := &Flat{Base: uintptr(region.Base), mem: m, regions: &regions{[]hostmem.Region{region}}}
 	f.cleanup = runtime.AddCleanup(f, (*regions).release, f.regions)
 	m.tree.flat = f
-	f.add(0, unsafe.Add(region.Base, FlatLow))
+	for k := range uint64(FlatLowSegments) {
+		f.add(k*segmentSize, unsafe.Add(region.Base, FlatLow+k*segmentSize))
+	}
 	return f, nil
 }
 

@@ -215,11 +215,17 @@ func TestFlatState(t *testing.T) {
 		f.Context()[i] = 0xcc
 	}
 	a, b := f.State(addr), f.State(addr+PageSize+77)
-	if c := uintptr(unsafe.Pointer(b)); c != f.Base+FlatStates+1<<20+1 {
-		t.Errorf("the state of page 1 of segment 1 lies at Base + %#x", c-f.Base)
+	if c := uintptr(unsafe.Pointer(b)); c != f.Base+FlatStates+FlatLowSegments<<20+1 {
+		t.Errorf("the state of page 1 of the first segment above lies at Base + %#x", c-f.Base)
 	}
-	if s := f.Segments(); len(s) != 2 || s[0] != (Segment{0, f.Base + FlatLow}) || s[1].First != addr {
+	s := f.Segments()
+	if len(s) != FlatLowSegments+1 || s[FlatLowSegments].First != addr {
 		t.Errorf("segments %#x", s)
+	}
+	for k, low := range s[:FlatLowSegments] {
+		if low != (Segment{uint64(k) << 32, f.Base + FlatLow + uintptr(k)<<32}) {
+			t.Errorf("segment %d is %#x", k, low)
+		}
 	}
 	if f.State(6<<32) != nil {
 		t.Error("a page without a segment has a state")
@@ -263,7 +269,11 @@ func TestFlatSegmentsAreFew(t *testing.T) {
 	m := NewMemory()
 	f := flatten(t, m)
 	for i := range uint64(FlatSegments + 2) {
-		if k, ok := f.Segment(i<<40 + 5); ok != (i < FlatSegments) || ok && k != int(i) {
+		addr := i<<40 + 5
+		if i < FlatLowSegments {
+			addr = i<<32 + 5
+		}
+		if k, ok := f.Segment(addr); ok != (i < FlatSegments) || ok && k != int(i) {
 			t.Fatalf("segment %d is %d, %v", i, k, ok)
 		}
 	}

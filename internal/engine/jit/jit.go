@@ -34,7 +34,9 @@ type Engine struct {
 	front  front
 	cache  *cache
 	heat   heat
-	writes map[uint64]int // by page of code: how often it was written to
+	// segments are the numbers of those that generated code knows, by the upper halves of their addresses.
+	segments map[uint64]uint8
+	writes   map[uint64]int // by page of code: how often it was written to
 	// failures counts, by pc, how often generated code was left at a guard whose addresses were elsewhere.
 	failures map[uint64]int
 }
@@ -57,7 +59,7 @@ func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	e := &Engine{
-		m: m, isa: i, interp: plain, flat: flat, cache: c, writes: map[uint64]int{}, failures: map[uint64]int{},
+		m: m, isa: i, interp: plain, flat: flat, cache: c, segments: map[uint64]uint8{}, writes: map[uint64]int{}, failures: map[uint64]int{},
 	}
 	e.heat.init(i)
 	e.front = front{
@@ -66,7 +68,10 @@ func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
 		wanted:   func(pc uint64) bool { return e.heat.seen(pc) && e.cache.entry[pc] == 0 },
 		meanings: map[uint32]*meaning{},
 	}
-	*c.word(lir.LimitAt) = 1<<32 - 7
+	*c.word(lir.LimitAt) = machine.FlatLowSegments<<32 - 4096
+	for k := range uint64(machine.FlatLowSegments) {
+		e.segmentOf(k << 32)
+	}
 	if !e.front.narrow {
 		last := ^uint64(0)
 		err = m.Mem.EachPage(func(page uint64, _ *[machine.PageSize]byte) error {
@@ -86,20 +91,25 @@ func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
 	return e, err
 }
 
-// segmentOf finds or makes the segment of an address and tells generated code where it is.
-func (e *Engine) segmentOf(addr uint64) (k int, ok bool) {
-	k, ok = e.flat.Segment(addr)
-	if ok {
-		s := e.flat.Segments()[k]
-		bias := uint64(s.Host) - s.First
-		*e.cache.word(lir.BiasAt + 8*k) = bias
-		h := addr >> 32
-		entry := lir.SegmentsAt + int(h^h>>8)%lir.SegmentEntries*32
-		*e.cache.word(entry) = h + 1
-		*e.cache.word(entry + 8) = bias
-		*e.cache.word(entry + 16) = machine.FlatStates + uint64(k)<<20
+// segmentOf makes the segment of an address, if there is none, and tells generated code where it is. One whose place in
+// the table is taken is left to interp.
+func (e *Engine) segmentOf(addr uint64) {
+	h := addr >> 32
+	entry := lir.SegmentsAt + int(h^h>>8)%lir.SegmentEntries*32
+	if *e.cache.word(entry) != 0 {
+		return
 	}
-	return k, ok
+	k, ok := e.flat.Segment(addr)
+	if !ok {
+		return
+	}
+	s := e.flat.Segments()[k]
+	bias := uint64(s.Host) - s.First
+	*e.cache.word(lir.BiasAt + 8*k) = bias
+	*e.cache.word(entry) = h + 1
+	*e.cache.word(entry + 8) = bias
+	*e.cache.word(entry + 16) = machine.FlatStates + uint64(k)<<20
+	e.segments[h] = uint8(k)
 }
 
 // segment guesses the segment of the accesses of the instruction at pc.
@@ -114,12 +124,7 @@ func (e *Engine) segment(_ uint64, base lir.Operand) uint8 {
 	case lir.Cell:
 		v = e.m.Cells[base.Cell]
 	}
-	for k, s := range e.flat.Segments() {
-		if v>>32 == s.First>>32 {
-			return uint8(k)
-		}
-	}
-	return 0
+	return e.segments[v>>32]
 }
 
 // written is told that a page with code is about to change.
@@ -199,7 +204,7 @@ func (e *Engine) compile(pc uint64) {
 		return
 	}
 	h := lir.Host{
-		States: machine.FlatStates, Low: machine.FlatLow,
+		LowSegments: machine.FlatLowSegments, States: machine.FlatStates, Low: machine.FlatLow,
 		FirstSlot: len(e.cache.slots), FirstSite: len(e.cache.sites),
 	}
 	for _, s := range e.flat.Segments() {

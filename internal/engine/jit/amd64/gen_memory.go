@@ -36,6 +36,9 @@ func (g *generator) site(i *lir.Ins, firstSite int, address func()) Label {
 	})
 }
 
+// low tells whether an access is expected in the low segments.
+func (g *generator) low(i *lir.Ins) bool { return g.r.Narrow || i.Seg < g.h.LowSegments }
+
 // An access is an address in guest memory, in the segment that it is expected in.
 type access struct {
 	guest Reg // holds the guest's address: all of it, or zero-extended 32 bits
@@ -81,7 +84,7 @@ func (g *generator) address(i *lir.Ins, firstSite int) *access {
 			g.Jcc(CondA, g.site(i, firstSite, a.fault(g)))
 		}
 		a.host = Mem{Base: context, Index: a.guest, Scale: 1, Disp: g.h.Low}
-	case i.Seg == 0:
+	case i.Seg < g.h.LowSegments:
 		g.AluRM(Cmp, W64, a.guest, at(lir.LimitAt))
 		other(CondAE)
 		a.host = Mem{Base: context, Index: a.guest, Scale: 1, Disp: g.h.Low}
@@ -186,14 +189,20 @@ func (g *generator) guard(i *lir.Ins, firstSite int) {
 		g.TestRI8(base, i.Size-1)
 		g.Jcc(CondNE, leave)
 	}
-	if w == W64 {
-		g.RorxRR(W64, scratch1, base, 32)
-		g.AluRI(Cmp, W32, scratch1, int32(g.h.First[i.Seg]>>32))
-		g.Jcc(CondNE, leave)
+	if w == W64 && g.low(i) {
+		g.Lea(W64, scratch1, Mem{Base: base, Index: NoReg, Disp: i.Off})
+		g.AluRM(Cmp, W64, scratch1, at(lir.LimitAt))
+		g.Jcc(CondAE, leave)
+	} else {
+		if w == W64 {
+			g.RorxRR(W64, scratch1, base, 32)
+			g.AluRI(Cmp, W32, scratch1, int32(g.h.First[i.Seg]>>32))
+			g.Jcc(CondNE, leave)
+		}
+		g.Lea(W32, scratch1, Mem{Base: base, Index: NoReg, Disp: i.Off})
+		g.AluRI(Cmp, W32, scratch1, -i.Span) // above 2^32 - Span
+		g.Jcc(CondA, leave)
 	}
-	g.Lea(W32, scratch1, Mem{Base: base, Index: NoReg, Disp: i.Off})
-	g.AluRI(Cmp, W32, scratch1, -i.Span) // above 2^32 - Span
-	g.Jcc(CondA, leave)
 	if i.StoreSpan > 0 {
 		g.guardPage(i, base, i.StoreOff, leave)
 		g.guardPage(i, base, i.StoreOff+i.StoreSpan-1, leave)
@@ -203,9 +212,12 @@ func (g *generator) guard(i *lir.Ins, firstSite int) {
 	if d.kind == inReg {
 		to = d.reg
 	}
-	if w == W32 {
+	switch {
+	case w == W32:
 		g.MovRR(W32, to, base)
-	} else {
+	case g.low(i):
+		g.Lea(W64, to, Mem{Base: context, Index: base, Scale: 1, Disp: g.h.Low})
+	default:
 		g.MovRM(W64, to, at(lir.BiasAt+8*int32(i.Seg)))
 		g.AluRR(Add, W64, to, base)
 	}
@@ -216,9 +228,7 @@ func (g *generator) guard(i *lir.Ins, firstSite int) {
 
 // guardPage leaves unless the page at an offset may be stored to. It may be when it holds a reservation of other bytes.
 func (g *generator) guardPage(i *lir.Ins, base Reg, off int32, leave Label) {
-	g.Lea(W32, scratch1, Mem{Base: base, Index: NoReg, Disp: off})
-	g.ShiftRI(Shr, W32, scratch1, 12)
-	state := Mem{Base: context, Index: scratch1, Scale: 1, Disp: g.h.States + int32(i.Seg)<<20}
+	state := g.state(base, off, i.Seg)
 	plain := g.NewLabel()
 	g.AluM8I(Cmp, state, lir.Plain)
 	g.Jcc(CondNE, g.later(func() {
@@ -290,11 +300,19 @@ func (g *generator) loadFrom(i *lir.Ins, d Reg, m Mem) {
 	}
 }
 
-// state brings the index of a page's state byte into scratch1.
-func (g *generator) state(guest Reg, segment uint8) Mem {
-	g.MovRR(W32, scratch1, guest)
-	g.ShiftRI(Shr, W32, scratch1, 12)
-	return Mem{Base: context, Index: scratch1, Scale: 1, Disp: g.h.States + int32(segment)<<20}
+// state finds the state byte of the page of an address, by an index in scratch1.
+func (g *generator) state(guest Reg, off int32, segment uint8) Mem {
+	w, disp := W32, g.h.States+int32(segment)<<20
+	if segment < g.h.LowSegments && !g.r.Narrow {
+		w, disp = W64, g.h.States
+	}
+	if off == 0 {
+		g.MovRR(w, scratch1, guest)
+	} else {
+		g.Lea(w, scratch1, Mem{Base: guest, Index: NoReg, Disp: off})
+	}
+	g.ShiftRI(Shr, w, scratch1, 12)
+	return Mem{Base: context, Index: scratch1, Scale: 1, Disp: disp}
 }
 
 func (g *generator) storeMemory(i *lir.Ins, firstSite int) {
@@ -325,11 +343,11 @@ func (g *generator) storeMemory(i *lir.Ins, firstSite int) {
 		}))
 		g.Bind(checked)
 	}
-	state := g.state(a.guest, i.Seg)
+	state := g.state(a.guest, 0, i.Seg)
 	goOn := g.NewLabel()
 	g.AluM8I(Cmp, state, lir.Plain)
 	g.Jcc(CondNE, g.later(func() { g.reservedPage(i, a, state, leave, goOn) }))
-	if i.Seg != 0 && !g.r.Narrow {
+	if !g.low(i) {
 		g.MovRM(W64, scratch1, at(lir.BiasAt+8*int32(i.Seg)))
 	}
 	g.Bind(goOn)
@@ -414,7 +432,7 @@ func (g *generator) reservedPage(i *lir.Ins, a *access, state Mem, leave, goOn L
 		g.MovMI(W64, at(lir.CellAt(c)), 0)
 	}
 	g.MovMI(W64, at(lir.ReservedAt), 0)
-	state = g.state(a.guest, i.Seg)
+	state = g.state(a.guest, 0, i.Seg)
 	g.StoreI(1, state, lir.Plain)
 	g.Bind(other)
 	a.again()
@@ -429,13 +447,25 @@ func (g *generator) reserve(i *lir.Ins) {
 	g.Jcc(CondE, none)
 	g.AluM8I(And, Mem{Base: context, Index: scratch0, Scale: 1}, lir.Plain)
 	g.Bind(none)
-	base := g.operand(i.A)
-	g.load(scratch1, base, W32)
+	g.load(scratch0, g.operand(i.A), g.word())
 	if i.Off != 0 {
-		g.AluRI(Add, W32, scratch1, i.Off)
+		g.AluRI(Add, g.word(), scratch0, i.Off)
 	}
-	g.ShiftRI(Shr, W32, scratch1, 12)
-	g.AluRI(Add, W32, scratch1, g.h.States+int32(i.Seg)<<20)
+	if g.r.Narrow {
+		g.MovRR(W32, scratch1, scratch0)
+		g.ShiftRI(Shr, W32, scratch1, 12)
+		g.AluRI(Add, W64, scratch1, g.h.States)
+	} else {
+		// The load may have found another segment than the expected one, but it has found one.
+		g.looks = true
+		found := g.NewLabel()
+		g.LeaLabel(scratch1, found)
+		g.Jmp(g.lookup)
+		g.Bind(found)
+		g.MovRR(W32, scratch1, scratch0)
+		g.ShiftRI(Shr, W32, scratch1, 12)
+		g.AluRM(Add, W64, scratch1, at(statesAt))
+	}
 	g.MovMR(W64, at(lir.ReservedAt), scratch1)
 	g.AluM8I(Or, Mem{Base: context, Index: scratch1, Scale: 1}, lir.Reserved)
 }

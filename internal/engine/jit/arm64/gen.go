@@ -223,15 +223,9 @@ func (g *generator) block(n, next int) error {
 	g.code.Sites = append(g.code.Sites, b.Sites...)
 
 	g.Bind(g.blocks[n])
-	steps := uint64(b.Steps)
-	if FitsImm(SUBS, X, steps) {
-		g.RRI(SUBS, X, budget, budget, steps)
-	} else {
-		g.MovImm(scratch0, steps)
-		g.RRR(SUBS, X, budget, budget, scratch0)
-	}
+	g.count(SUBS, b)
 	g.BCond(MI, g.later(func() {
-		g.add(X, budget, budget, int64(b.Steps))
+		g.count(ADD, b)
 		g.setPC(b.PC, b.Next)
 		g.MovImm(scratch0, lir.LeftBudget)
 		g.B(g.leave)
@@ -241,6 +235,16 @@ func (g *generator) block(n, next int) error {
 	}
 	g.end(next)
 	return nil
+}
+
+// count adds a block's instructions to the budget, or subtracts them.
+func (g *generator) count(op Op, b *lir.Block) {
+	if steps := uint64(b.Steps); FitsImm(op, X, steps) {
+		g.RRI(op, X, budget, budget, steps)
+	} else {
+		g.MovImm(scratch0, steps)
+		g.RRR(op, X, budget, budget, scratch0)
+	}
 }
 
 // setPC stores pc, and next pc if there is one.

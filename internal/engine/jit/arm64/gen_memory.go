@@ -5,7 +5,13 @@ import (
 
 	"github.com/flexemu/flexemu/internal/engine/jit/lir"
 	"github.com/flexemu/flexemu/internal/ir"
-	"github.com/flexemu/flexemu/internal/isa"
+)
+
+const (
+	// pageBits is the logarithm of machine.PageSize.
+	pageBits = 12
+	// Behind lastWhole 8 bytes are not in one segment.
+	lastWhole = 1<<32 - 8
 )
 
 // site gives the label of code that leaves at the site of an operation. fault, if not nil, gives a register that holds the
@@ -68,6 +74,9 @@ type access struct {
 	far       bool  // elsewhere is needed
 }
 
+// isLow tells whether a segment is one of those that lie behind low.
+func (g *generator) isLow(segment uint8) bool { return g.r.Narrow || segment < g.h.LowSegments }
+
 // misfits tells whether an access may be one that is not aligned.
 func misfits(i *lir.Ins) bool { return !i.Round && i.Size > 1 }
 
@@ -91,48 +100,46 @@ func (g *generator) address(i *lir.Ins, firstSite int) access {
 		g.RRI(AND, w, scratch0, scratch0, -uint64(i.Size))
 	}
 	a.leave = g.site(i, firstSite, func() Reg { return a.guest })
-	switch {
-	case w == W:
+	if g.r.Narrow {
 		if misfits(i) {
 			g.CmpImm(W, a.guest, -uint64(i.Size))
 			g.BCond(HI, a.leave)
 		}
-	case i.Seg == 0:
-		a.far, a.elsewhere = true, g.NewLabel()
-		g.MovImm(scratch3, 1<<32-8)
-		g.Cmp(X, a.guest, scratch3)
+		return a
+	}
+	a.far, a.elsewhere = true, g.NewLabel()
+	g.BCond(g.outside(a.guest, i.Seg), a.elsewhere)
+	if misfits(i) && !g.isLow(i.Seg) {
+		g.CmpImm(W, a.guest, lastWhole)
 		g.BCond(HI, a.elsewhere)
-	default:
-		a.far, a.elsewhere = true, g.NewLabel()
-		g.inSegment(a.guest, i.Seg)
-		g.BCond(NE, a.elsewhere)
-		if misfits(i) {
-			g.CmpImm(W, a.guest, -uint64(8))
-			g.BCond(HI, a.elsewhere)
-		}
 	}
 	return a
 }
 
-// inSegment compares an address's segment with the given one. It changes scratch3 and scratch4.
-func (g *generator) inSegment(guest Reg, segment uint8) {
-	g.RRI(LSR, X, scratch3, guest, 32)
-	h := g.h.First[segment] >> 32
-	if FitsImm(SUBS, X, h) {
-		g.CmpImm(X, scratch3, h)
-		return
+// outside compares an address with the bounds of a segment, or of all low ones. The condition that it gives holds outside.
+// It changes scratch3 and scratch4.
+func (g *generator) outside(guest Reg, segment uint8) Cond {
+	if g.isLow(segment) { // up to the last bytes, which an access may cross
+		g.MovImm(scratch3, g.lowEnd()-8)
+		g.Cmp(X, guest, scratch3)
+		return HI
 	}
-	g.MovImm(scratch4, h)
+	g.RRI(LSR, X, scratch3, guest, 32)
+	g.MovImm(scratch4, g.h.First[segment]>>32)
 	g.Cmp(X, scratch3, scratch4)
+	return NE
 }
 
-// expected is the place of an access in the segment that it is expected in. It may change scratch4.
-func (g *generator) expected(i *lir.Ins, a access) place {
-	if g.r.Narrow || i.Seg == 0 {
-		return place{base: low, index: a.guest}
+// lowEnd is the guest's address behind the low segments.
+func (g *generator) lowEnd() uint64 { return uint64(g.h.LowSegments) << 32 }
+
+// bias gives a register that holds what is to be added to addresses of a segment. It may be scratch4.
+func (g *generator) bias(segment uint8) Reg {
+	if g.isLow(segment) {
+		return low
 	}
-	g.Mem(LDRX, scratch4, context, lir.BiasAt+8*int64(i.Seg))
-	return place{base: scratch4, index: a.guest}
+	g.Mem(LDRX, scratch4, context, lir.BiasAt+8*int64(segment))
+	return scratch4
 }
 
 // Fields of an entry of the table of segments.
@@ -167,7 +174,7 @@ func (g *generator) other(i *lir.Ins, a access, done Label, do func()) {
 		g.lookup(a.guest)
 		g.BCond(NE, a.leave)
 		if misfits(i) {
-			g.CmpImm(W, a.guest, -uint64(8))
+			g.CmpImm(W, a.guest, lastWhole)
 			g.BCond(HI, a.leave)
 		}
 		do()
@@ -185,7 +192,7 @@ func (g *generator) loadMemory(i *lir.Ins, firstSite int) {
 	a := g.address(i, firstSite)
 	done := g.NewLabel()
 	g.other(i, a, done, func() { g.loadFrom(i, d, place{base: scratch1, index: a.guest}) })
-	g.loadFrom(i, d, g.expected(i, a))
+	g.loadFrom(i, d, place{base: g.bias(i.Seg), index: a.guest})
 	g.Bind(done)
 	store()
 }
@@ -262,12 +269,170 @@ func (g *generator) storeMemory(i *lir.Ins, firstSite int) {
 		}))
 		g.Bind(checked)
 	}
-	g.RRI(LSR, W, scratch3, a.guest, pageBits)
-	g.stateAt(i.Seg)
+	g.stateOf(a.guest, i.Seg)
 	g.CmpImm(W, scratch4, lir.Plain)
 	goOn := g.NewLabel()
 	g.BCond(NE, g.later(func() { g.reservedPage(i, a, goOn) }))
 	g.Bind(goOn)
-	g.storeTo(i, v, g.expected(i, a))
+	g.storeTo(i, v, place{base: g.bias(i.Seg), index: a.guest})
 	g.Bind(done)
+}
+
+// firstState gives what is to be added to the number of a page to find its state in the table of states. The number comes
+// from so many bits of the address.
+func (g *generator) firstState(segment uint8) (first uint64, bits Width) {
+	if g.isLow(segment) {
+		return 0, g.word()
+	}
+	return uint64(segment) << (32 - pageBits), W
+}
+
+// stateOf loads the state of the page of an address in a segment, or in any low one, into scratch4. It leaves in scratch3
+// the page's place in the table of states.
+func (g *generator) stateOf(guest Reg, segment uint8) {
+	first, offset := g.firstState(segment)
+	g.RRI(LSR, offset, scratch3, guest, pageBits)
+	if first != 0 {
+		g.MovImm(scratch4, first)
+		g.RRR(ADD, X, scratch3, scratch3, scratch4)
+	}
+	g.MemReg(LDRB, scratch4, states, scratch3, UXTX, false)
+}
+
+var plainStores = [...]Access{STRB, STRH, STRW, STRX}
+
+// storeTo stores to an address that is right. It may change scratch2 and scratch3.
+func (g *generator) storeTo(i *lir.Ins, v operand, p place) {
+	var r Reg
+	switch reversed := i.Big && i.Size > 1; {
+	case v.kind == isImm:
+		n := v.imm << (64 - 8*i.Size) >> (64 - 8*i.Size)
+		if reversed {
+			n = bits.ReverseBytes64(n) >> (64 - 8*i.Size)
+		}
+		r = g.number(n, scratch2)
+	case reversed:
+		g.reverse(i.Size, scratch2, g.register(v, scratch2, X))
+		r = scratch2
+	default:
+		r = g.register(v, scratch2, X)
+	}
+	g.at(plainStores[bits.TrailingZeros8(i.Size)], r, p, scratch3)
+}
+
+// reservedPage is the way of a store to a page that is not just plain. One that is plain but for a reservation is stored
+// to, after the reservation is forgotten if it is of the same 8 bytes. The state is in scratch4, its place in scratch3.
+func (g *generator) reservedPage(i *lir.Ins, a access, goOn Label) {
+	g.CmpImm(W, scratch4, lir.Plain|lir.Reserved)
+	g.BCond(NE, a.leave)
+	if misfits(i) { // it may be of two times 8 bytes
+		g.TstImm(W, a.guest, uint64(i.Size-1))
+		g.BCond(NE, a.leave)
+	}
+	cell := func(c ir.Cell) int64 { return int64(lir.CellAt(c)) }
+	g.Mov(g.word(), scratch1, a.guest)
+	g.Mem(LDRX, scratch4, context, cell(ir.ReservationAddress))
+	g.RRR(EOR, X, scratch4, scratch4, scratch1)
+	g.RRI(LSR, X, scratch4, scratch4, 3)
+	g.Cbnz(X, scratch4, goOn)
+	g.Mem(LDRX, scratch4, context, cell(ir.ReservationStatus))
+	g.Cbz(X, scratch4, goOn)
+	for _, c := range [...]ir.Cell{ir.ReservationStatus, ir.ReservationAddress, ir.ReservationOwner} {
+		g.Mem(STRX, ZR, context, cell(c))
+	}
+	g.Mem(STRX, ZR, context, lir.ReservedAt)
+	g.MovImm(scratch4, lir.Plain)
+	g.MemReg(STRB, scratch4, states, scratch3, UXTX, false)
+	g.B(goOn)
+}
+
+// change sets or clears bits of the state byte whose offset in the context is in a register.
+func (g *generator) change(op Op, mask uint64, offset Reg) {
+	g.MemReg(LDRB, scratch4, context, offset, UXTX, false)
+	g.RRI(op, W, scratch4, scratch4, mask)
+	g.MemReg(STRB, scratch4, context, offset, UXTX, false)
+}
+
+// reserve marks the page of a reservation. The load before it has found the segment of the address.
+func (g *generator) reserve(i *lir.Ins) {
+	none := g.NewLabel()
+	g.Mem(LDRX, scratch3, context, lir.ReservedAt)
+	g.Cbz(X, scratch3, none)
+	g.change(AND, lir.Plain, scratch3)
+	g.Bind(none)
+	w := g.word()
+	g.add(w, scratch0, g.register(g.operand(i.A), scratch1, w), int64(i.Off))
+	found := g.NewLabel()
+	if w == X {
+		g.BCond(g.outside(scratch0, i.Seg), g.later(func() {
+			g.lookup(scratch0)
+			g.RRI(LSR, W, scratch3, scratch0, pageBits)
+			g.B(found)
+		}))
+	}
+	first, offset := g.firstState(i.Seg)
+	g.RRI(LSR, offset, scratch3, scratch0, pageBits)
+	g.MovImm(scratch2, uint64(g.h.States)+first)
+	g.Bind(found)
+	g.RRR(ADD, X, scratch3, scratch3, scratch2)
+	g.Mem(STRX, scratch3, context, lir.ReservedAt)
+	g.change(ORR, lir.Reserved, scratch3)
+}
+
+// guard checks an address for several accesses; what they go by is the host's address.
+func (g *generator) guard(i *lir.Ins, firstSite int) {
+	w := g.word()
+	base := g.register(g.operand(i.A), scratch0, w)
+	if w == W {
+		g.Mov(W, scratch0, base)
+		base = scratch0
+	}
+	leave := g.site(i, firstSite, func() Reg {
+		g.add(w, scratch1, base, int64(i.Off))
+		return scratch1
+	})
+	if i.Size > 1 {
+		g.TstImm(W, base, uint64(i.Size-1))
+		g.BCond(NE, leave)
+	}
+	// Where the bytes begin in the segment, or in the low ones. For smaller addresses it is a large number.
+	g.add(X, scratch2, base, int64(i.Off))
+	end := uint64(1) << 32
+	switch {
+	case !g.isLow(i.Seg):
+		g.MovImm(scratch3, g.h.First[i.Seg])
+		g.RRR(SUB, X, scratch2, scratch2, scratch3)
+	case w == X:
+		end = g.lowEnd()
+	}
+	g.MovImm(scratch3, end-uint64(i.Span))
+	g.Cmp(X, scratch2, scratch3)
+	g.BCond(HI, leave)
+	if i.StoreSpan > 0 {
+		g.guardPage(i, base, i.StoreOff, leave)
+		g.guardPage(i, base, i.StoreOff+i.StoreSpan-1, leave)
+	}
+	d, done := g.dest(i.D)
+	g.RRR(ADD, X, d, g.bias(i.Seg), base)
+	done()
+}
+
+// guardPage leaves unless the page at an offset may be stored to. It may be when it holds a reservation of other bytes.
+func (g *generator) guardPage(i *lir.Ins, base Reg, off int32, leave Label) {
+	g.add(X, scratch3, base, int64(off))
+	g.stateOf(scratch3, i.Seg)
+	g.CmpImm(W, scratch4, lir.Plain)
+	plain := g.NewLabel()
+	g.BCond(NE, g.later(func() {
+		g.CmpImm(W, scratch4, lir.Plain|lir.Reserved)
+		g.BCond(NE, leave)
+		g.add(X, scratch3, base, int64(i.StoreOff)-7)
+		g.Mem(LDRX, scratch4, context, int64(lir.CellAt(ir.ReservationAddress)))
+		g.RRR(SUB, X, scratch4, scratch4, scratch3)
+		g.MovImm(scratch3, uint64(i.StoreSpan)+14)
+		g.Cmp(X, scratch4, scratch3)
+		g.BCond(LS, leave)
+		g.B(plain)
+	}))
+	g.Bind(plain)
 }

@@ -11,7 +11,7 @@ const (
 	FaultAt = 0x800
 	// ReservedAt is the offset, in the context, of the state byte that has the bit Reserved; 0 if none has.
 	ReservedAt = 0x808
-	// LimitAt holds 2^32 - 7: below it, 8 bytes are within the first 4 GiB.
+	// LimitAt holds the guest address below which all 4096 bytes are within the low segments.
 	LimitAt = 0x810
 	// ScratchAt is for the backend: 8 words.
 	ScratchAt = 0x840
@@ -67,6 +67,9 @@ type Code struct {
 type Host struct {
 	// First are the first guest addresses of the segments, each 4 GiB.
 	First []uint64
+	// LowSegments is the number of segments that lie one behind the other, with their tables of page states, as the guest's
+	// addresses from 0 on do.
+	LowSegments uint8
 	// States and Low are the offsets, from the context, of the tables of page states (1 MiB for each segment)
 	// and of the bytes of the segment number 0.
 	States, Low int32
