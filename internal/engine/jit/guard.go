@@ -108,6 +108,7 @@ func insert(b *lir.Block, groups []*group, narrow bool) {
 			i.StoreOff, i.StoreSpan = int32(g.storeLo), int32(g.storeHi-g.storeLo)
 		}
 		before[g.members[0]] = i
+		b.Sites[first.Site].Guard = true
 		for _, n := range g.members {
 			b.Ins[n].Via = via
 		}

@@ -1,6 +1,8 @@
 package jit
 
 import (
+	"cmp"
+	"slices"
 	"sync"
 
 	"github.com/flexemu/flexemu/internal/isa"
@@ -11,6 +13,8 @@ const (
 	// threshold is how many visits make the block at a pc worth compiling. Compiling takes as long as interp takes for about
 	// a thousand times the instructions.
 	threshold = 256
+	// warm is how many visits make a block worth compiling with others.
+	warm = threshold / 8
 	// patience is how many blocks are executed one by one, after generated code was left, in the hope to come back to it.
 	patience = 32
 	// stretch is how many instructions are executed at a time without that hope.
@@ -19,8 +23,6 @@ const (
 	weight = stretch / 8
 	// look is how many blocks are executed one by one, to see which they are, before something is compiled.
 	look = 256
-	// maxSpan bounds the instructions that are looked at for the end of a block.
-	maxSpan = 32
 )
 
 // heat finds what is executed often.
@@ -28,8 +30,15 @@ type heat struct {
 	isa     *isa.ISA
 	jumps   []bool // by row
 	entries [heatEntries]visits
-	wait    int // blocks to be executed one by one
+	wait    int       // blocks to be executed one by one
+	recent  []glimpse // while looking
 	aligned bool
+}
+
+// A glimpse is what is seen at the beginning of a block.
+type glimpse struct {
+	pc       uint64
+	segments [32]uint8 // that the general registers point to
 }
 
 type visits struct {
@@ -63,10 +72,13 @@ func (h *heat) at(pc uint64) *visits {
 }
 
 // visit counts that the block at pc is about to be executed, and tells whether it should be compiled.
-func (h *heat) visit(pc uint64) bool {
+func (h *heat) visit(e *Engine, pc uint64) bool {
 	v := h.at(pc)
 	if h.wait > 0 {
 		v.count++
+		if len(h.recent) < look {
+			h.recent = append(h.recent, e.glimpse(pc))
+		}
 	} else {
 		v.count += weight
 	}
@@ -76,16 +88,39 @@ func (h *heat) visit(pc uint64) bool {
 	if !v.looked {
 		v.looked = true
 		v.count, h.wait = threshold-8, look
+		h.recent = h.recent[:0]
 		return false
 	}
 	v.count, v.looked = 1, false
 	return true
 }
 
-// seen tells whether the block at pc was executed, as far as is known.
-func (h *heat) seen(pc uint64) bool {
-	v := &h.entries[slotOf(pc)]
-	return v.pc == pc && v.count > 0
+// hot gives the warm blocks among those that were executed since something was last found to be worth compiling, those
+// that were executed most first.
+func (h *heat) hot() []uint64 {
+	type block struct {
+		pc    uint64
+		count int
+	}
+	var blocks []block
+	index := map[uint64]int{}
+	for _, g := range h.recent {
+		n, ok := index[g.pc]
+		if !ok {
+			n = len(blocks)
+			index[g.pc] = n
+			blocks = append(blocks, block{pc: g.pc})
+		}
+		blocks[n].count++
+	}
+	slices.SortStableFunc(blocks, func(a, b block) int { return cmp.Compare(b.count, a.count) })
+	var list []uint64
+	for _, b := range blocks {
+		if v := h.at(b.pc); v.looked || v.count >= warm {
+			list = append(list, b.pc)
+		}
+	}
+	return list
 }
 
 func slotOf(pc uint64) uint64 { return (pc>>1 ^ pc>>15) % heatEntries }
@@ -113,7 +148,7 @@ func (h *heat) span(e *Engine, pc uint64) uint64 {
 
 // measure counts the instructions from pc up to a jump and its delay slot.
 func (h *heat) measure(e *Engine, pc uint64) uint16 {
-	for n := uint16(1); n < maxSpan; n++ {
+	for n := uint16(1); ; n++ {
 		w := uint32(e.m.Load(e.m.Wrap(pc), 4, h.isa.Big))
 		row, ok := h.isa.Decode(w)
 		if !ok {
@@ -125,7 +160,10 @@ func (h *heat) measure(e *Engine, pc uint64) uint16 {
 			}
 			return n
 		}
-		pc += h.isa.Size(w)
+		size := h.isa.Size(w)
+		if (pc+size)/blockSize != pc/blockSize {
+			return n
+		}
+		pc += size
 	}
-	return maxSpan
 }

@@ -36,9 +36,11 @@ type Engine struct {
 	heat   heat
 	// segments are the numbers of those that generated code knows, by the upper halves of their addresses.
 	segments map[uint64]uint8
-	writes   map[uint64]int // by page of code: how often it was written to
+	writes   map[uint64]int   // by page of code: how often it was written to
+	hints    map[uint64]uint8 // by pc: segments that were not expected
 	// failures counts, by pc, how often generated code was left at a guard whose addresses were elsewhere.
-	failures map[uint64]int
+	failures  map[uint64]int
+	revisions map[uint64]int // by pc: how often its region was compiled anew
 }
 
 // New makes an engine for a machine; one memory has one engine.
@@ -59,14 +61,15 @@ func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	e := &Engine{
-		m: m, isa: i, interp: plain, flat: flat, cache: c, segments: map[uint64]uint8{}, writes: map[uint64]int{}, failures: map[uint64]int{},
+		m: m, isa: i, interp: plain, flat: flat, cache: c, segments: map[uint64]uint8{}, writes: map[uint64]int{}, failures: map[uint64]int{}, revisions: map[uint64]int{}, hints: map[uint64]uint8{},
 	}
 	e.heat.init(i)
 	e.front = front{
 		isa: i, memory: m.Mem, narrow: i.Bits == 32, delay: slices.Contains(i.Thread, ir.NextPC),
-		segment: e.segment, guarded: func(pc uint64) bool { return e.failures[pc] < maxFailures },
-		wanted:   func(pc uint64) bool { return e.heat.seen(pc) && e.cache.entry[pc] == 0 },
-		meanings: map[uint32]*meaning{},
+		segment: e.segment, guarded: func(pc uint64) bool { return e.revisions[pc] < maxRevisions },
+		compiled: func(pc uint64) bool { return e.cache.entry[pc] != 0 }, seen: map[uint64]bool{},
+		before: map[uint64]*[32]uint8{}, after: map[uint64]*[32]uint8{},
+		meanings: make([]*meaning, len(i.Rows)),
 	}
 	*c.word(lir.LimitAt) = machine.FlatLowSegments<<32 - 4096
 	for k := range uint64(machine.FlatLowSegments) {
@@ -112,19 +115,37 @@ func (e *Engine) segmentOf(addr uint64) {
 	e.segments[h] = uint8(k)
 }
 
+// glimpse notes where the registers point to.
+func (e *Engine) glimpse(pc uint64) glimpse {
+	g := glimpse{pc: pc}
+	if e.front.narrow {
+		return g
+	}
+	high, k := ^uint64(0), uint8(0)
+	for c := range g.segments {
+		if h := e.m.Cells[c] >> 32; h != high {
+			high, k = h, e.segments[h]
+		}
+		g.segments[c] = k
+	}
+	return g
+}
+
 // segment guesses the segment of the accesses of the instruction at pc.
-func (e *Engine) segment(_ uint64, base lir.Operand) uint8 {
+func (e *Engine) segment(pc uint64, base lir.Operand, registers *[32]uint8) uint8 {
 	if e.front.narrow {
 		return 0
 	}
-	var v uint64
-	switch base.Kind {
-	case lir.Imm:
-		v = base.Imm
-	case lir.Cell:
-		v = e.m.Cells[base.Cell]
+	if k, ok := e.hints[pc]; ok {
+		return k
 	}
-	return e.segments[v>>32]
+	switch {
+	case base.Kind == lir.Imm:
+		return e.segments[base.Imm>>32]
+	case base.Kind == lir.Cell && base.Cell < 32:
+		return registers[base.Cell]
+	}
+	return 0
 }
 
 // written is told that a page with code is about to change.
@@ -182,7 +203,7 @@ func (e *Engine) code() uintptr {
 	if code, ok := e.cache.entry[pc]; ok {
 		return code
 	}
-	if !e.heat.begins() || !e.heat.visit(pc) {
+	if !e.heat.begins() || !e.heat.visit(e, pc) {
 		return 0
 	}
 	e.compile(pc)
@@ -199,7 +220,7 @@ func (e *Engine) compile(pc uint64) {
 	if e.writes[pc/machine.PageSize] > maxWrites {
 		return
 	}
-	r, pages := e.front.build(pc)
+	r, pages := e.front.build(pc, e.heat.hot(), e.heat.recent, e.glimpse(pc))
 	if r == nil {
 		return
 	}
@@ -269,19 +290,48 @@ func (e *Engine) native(code uintptr, budget uint64) (left, rest uint64) {
 	return left, 0
 }
 
-// maxFailures is how often a guard may fail before its region is compiled without it.
-const maxFailures = 8
+const (
+	// maxMisses is how many accesses may be in other segments than expected before one of them is looked at.
+	maxMisses = 1000
+	// maxFailures is how often a guard may fail before its region is compiled anew.
+	maxFailures = 16
+	// maxRevisions is how often a region is compiled anew for the sake of one instruction. After that the
+	// instruction has no guard, and its accesses go where they go.
+	maxRevisions = 2
+)
 
-// failed is told that generated code was left for an access.
+// failed is told that generated code was left for an access. If that was not for a page that is stored to for the first
+// time, it may be worth compiling the region anew with what is known by now.
 func (e *Engine) failed(number int, s *lir.Site) {
-	if !e.front.narrow {
-		e.segmentOf(*e.cache.word(lir.FaultAt))
+	if e.front.narrow {
+		return
 	}
-	if e.failures[s.PC]++; e.failures[s.PC] == maxFailures {
-		if d := e.cache.siteOwner(number); len(d.entries) > 0 {
-			e.cache.remove(d)
-			e.cache.dropJumps()
+	addr, misses := *e.cache.word(lir.FaultAt), (*int32)(unsafe.Pointer(e.cache.word(lir.MissesAt)))
+	e.segmentOf(addr)
+	k, ok := e.segments[addr>>32]
+	looked := *misses < 0
+	if looked {
+		*misses = maxMisses
+	}
+	switch {
+	case !ok || k == s.Seg && *e.flat.State(addr)&lir.Plain == 0:
+		return
+	case s.Guard || k == s.Seg:
+		e.failures[s.PC]++
+		if e.failures[s.PC]%maxFailures != 0 {
+			return
 		}
+	case !looked:
+		return
+	}
+	if e.revisions[s.PC]++; e.revisions[s.PC] > maxRevisions {
+		return
+	}
+	e.hints[s.PC] = k
+	if d := e.cache.siteOwner(number); len(d.entries) > 0 {
+		Dbg[2]++
+		e.cache.remove(d)
+		e.cache.dropJumps()
 	}
 }
 

@@ -23,11 +23,12 @@ type lowerer struct {
 	// segment says in which segment of memory the accesses of an instruction are expected.
 	segment func(pc uint64, base lir.Operand) uint8
 
-	b     *lir.Block
-	known [64]known // cells whose value is known here
+	b       *lir.Block
+	known   [64]known // cells whose value is known here
+	written uint64    // set of the cells that the block has assigned
 
 	// The instruction that is being lowered.
-	*meaning
+	instruction
 	pc     uint64
 	here   target // pc, as the instruction leaves it
 	next   target // next pc
@@ -70,26 +71,50 @@ func (l *lowerer) temp() lir.Operand {
 func (l *lowerer) half(c ir.Cell) bool { return l.narrow && (c < 32 || c == ir.Lo || c == ir.Hi) }
 
 // cellOf is the cell that a node reads.
-func cellOf(n *ir.Node) (c ir.Cell, ok bool) {
+func (l *lowerer) cellOf(n *ir.Node) (c ir.Cell, ok bool) {
 	switch n.Op {
 	case ir.GetReg:
-		return ir.Cell(n.Args[0].Imm), true
+		return l.register(n.Args[0]), true
 	case ir.GetCell:
 		return n.Cell, true
 	}
 	return 0, false
 }
 
+// plain gives the operand that an operation leaves as it is, instead of the operation.
+func (l *lowerer) plain(n *ir.Node) *ir.Node {
+	for l.late[n.ID] {
+		switch n.Op {
+		case ir.Add, ir.Or, ir.Xor:
+			if v, ok := l.constant(n.Args[0]); ok && v == 0 {
+				n = n.Args[1]
+				continue
+			}
+		case ir.Sub, ir.Shl, ir.ShrU, ir.ShrS:
+		default:
+			return n
+		}
+		if v, ok := l.constant(n.Args[1]); !ok || v != 0 {
+			return n
+		}
+		n = n.Args[0]
+	}
+	return n
+}
+
 // constant gives a node's value if it is known.
 func (l *lowerer) constant(n *ir.Node) (v uint64, ok bool) {
-	if n.Op == ir.Const {
+	switch n.Op {
+	case ir.Const:
 		return n.Imm, true
+	case ir.Field:
+		return l.fields[l.field[n.ID]], true
 	}
 	if !l.late[n.ID] {
 		o := l.values[n.ID]
 		return o.Imm, o.Kind == lir.Imm
 	}
-	if c, ok := cellOf(n); ok {
+	if c, ok := l.cellOf(n); ok {
 		switch {
 		case c == ir.PC:
 			return l.pc, true
@@ -123,7 +148,10 @@ func (l *lowerer) sext(n *ir.Node) bool {
 	case ir.Load:
 		return n.Size <= 2
 	case ir.And:
-		return l.sext(n.Args[0]) && l.sext(n.Args[1]) || n.Args[1].Op == ir.Const && n.Args[1].Imm <= math.MaxInt32
+		if v, ok := l.constant(n.Args[1]); ok && v <= math.MaxInt32 {
+			return true
+		}
+		return l.sext(n.Args[0]) && l.sext(n.Args[1])
 	case ir.Or, ir.Xor:
 		return l.sext(n.Args[0]) && l.sext(n.Args[1])
 	case ir.Select:
@@ -131,7 +159,7 @@ func (l *lowerer) sext(n *ir.Node) bool {
 	case ir.ShrS:
 		return l.sext(n.Args[0])
 	}
-	c, ok := cellOf(n)
+	c, ok := l.cellOf(n)
 	return ok && l.half(c)
 }
 
@@ -158,6 +186,7 @@ func (l *lowerer) zext(n *ir.Node) bool {
 
 // value gives an operand that holds a node's value.
 func (l *lowerer) value(n *ir.Node, m mode) lir.Operand {
+	n = l.plain(n)
 	if v, ok := l.constant(n); ok {
 		switch m {
 		case low, zeroed:
@@ -173,7 +202,7 @@ func (l *lowerer) value(n *ir.Node, m mode) lir.Operand {
 		if m == full || m == low {
 			return o
 		}
-	} else if c, ok := cellOf(n); ok && (m == low || m == full && !l.half(c)) {
+	} else if c, ok := l.cellOf(n); ok && (m == low || m == full && !l.half(c)) {
 		if c == ir.NextPC {
 			l.failed = true // what was a jump's target is used for more than jumping
 		}
@@ -192,6 +221,7 @@ func isZext32(n *ir.Node) bool {
 
 // put computes a node's value into d.
 func (l *lowerer) put(n *ir.Node, d lir.Operand, m mode) {
+	n = l.plain(n)
 	if v, ok := l.constant(n); ok {
 		switch m {
 		case low, zeroed:
@@ -202,7 +232,7 @@ func (l *lowerer) put(n *ir.Node, d lir.Operand, m mode) {
 		l.emit(lir.Ins{Op: lir.Mov, D: d, A: lir.Const(v)})
 		return
 	}
-	if c, ok := cellOf(n); !l.late[n.ID] || ok {
+	if c, ok := l.cellOf(n); !l.late[n.ID] || ok {
 		a := lir.CellOf(c)
 		if !l.late[n.ID] {
 			a = l.values[n.ID]
@@ -420,11 +450,12 @@ func (l *lowerer) put64(n *ir.Node, d lir.Operand, m mode) bool {
 
 // putZext is And with a mask of 8 or 16 bits.
 func (l *lowerer) putZext(n *ir.Node, d lir.Operand) bool {
-	if n.Op != ir.And || n.Args[1].Op != ir.Const {
+	if n.Op != ir.And {
 		return false
 	}
 	op := lir.Zext8
-	switch n.Args[1].Imm {
+	v, _ := l.constant(n.Args[1])
+	switch v {
 	case 0xff:
 	case 0xffff:
 		op = lir.Zext16
@@ -555,17 +586,20 @@ func (l *lowerer) putLoad(n *ir.Node, d lir.Operand, m mode) bool {
 		i.W = lir.W64
 	}
 	l.address(&i, load.Args[0])
-	i.Site = l.site(true)
+	i.Site = l.site(&i)
 	l.emit(i)
 	return true
 }
 
-// site makes a place where the code is left before the present instruction.
-func (l *lowerer) site(access bool) int32 {
+// site makes a place where the code is left before the present instruction, for the sake of an access if that is not nil.
+func (l *lowerer) site(access *lir.Ins) int32 {
 	if l.effect {
 		l.failed = true
 	}
-	s := lir.Site{PC: l.pc, Left: l.b.Steps, Access: access}
+	s := lir.Site{PC: l.pc, Left: l.b.Steps}
+	if access != nil {
+		s.Access, s.Seg = true, access.Seg
+	}
 	if l.delay && !l.before.is(l.pc+4) {
 		s.Next = l.before.Next
 		s.Next.Kind = l.before.kind

@@ -4,23 +4,74 @@ import (
 	"slices"
 
 	"github.com/flexemu/flexemu/internal/ir"
+	"github.com/flexemu/flexemu/internal/isa"
 )
 
-// A meaning is the ir of one instruction with what lowering asks of it. It does not depend on where the instruction
-// stands, so that all instructions of the same bits share it.
+// A meaning is the ir of a row, with fields that stay variables, and what lowering asks of it.
 type meaning struct {
 	fn *ir.Func
 	// late tells, by node, which values may be computed where they are used instead of where they stand: nothing in
 	// between changes what they read.
 	late   []bool
-	writes uint64 // set of the cells below 64 that are assigned
+	field  []uint8 // by node: the number of the field that it is
+	places []isa.Place
 	size   uint64 // bytes
 	alone  bool   // only the kernel or interp can carry it out
 }
 
-// analyse prepares a function of ISA.Concrete.
-func analyse(f *ir.Func, size uint64) *meaning {
-	m := &meaning{fn: f, late: make([]bool, f.Nodes), size: size}
+// maxFields bounds the fields of a row.
+const maxFields = 8
+
+// An instruction is a meaning with the values of its fields.
+type instruction struct {
+	*meaning
+	fields [maxFields]uint64
+}
+
+func (m *meaning) of(w uint32) instruction {
+	i := instruction{meaning: m}
+	for n := range m.places {
+		i.fields[n] = m.places[n].Value(w)
+	}
+	return i
+}
+
+// register is the number of a register that a node names.
+func (i *instruction) register(n *ir.Node) ir.Cell {
+	if n.Op == ir.Field {
+		return ir.Cell(i.fields[i.field[n.ID]])
+	}
+	return ir.Cell(n.Imm)
+}
+
+// writes gives the set of the cells below 64 that are assigned.
+func (i *instruction) writes() (set uint64) {
+	var collect func([]*ir.Stmt)
+	collect = func(list []*ir.Stmt) {
+		for _, s := range list {
+			switch s.Kind {
+			case ir.SetReg:
+				set |= 1 << i.register(s.A)
+			case ir.SetCell:
+				set |= 1 << (s.Cell & 63)
+			}
+			s.Each(collect)
+		}
+	}
+	collect(i.fn.Body)
+	return set
+}
+
+// anyRegister stands for a general register that only the instruction tells.
+const anyRegister = ir.Sink - 1
+
+// analyse prepares a row of an instruction set.
+func analyse(i *isa.ISA, row int) *meaning {
+	f, pattern := i.Symbolic(row), i.Patterns()[row]
+	m := &meaning{fn: f, late: make([]bool, f.Nodes), field: make([]uint8, f.Nodes), places: pattern.Fields, size: pattern.Size}
+	if len(m.places) > maxFields {
+		panic("jit: the row " + i.Rows[row].Name + " has too many fields")
+	}
 	var list []*ir.Stmt
 	var flatten func([]*ir.Stmt)
 	flatten = func(body []*ir.Stmt) {
@@ -39,7 +90,7 @@ func analyse(f *ir.Func, size uint64) *meaning {
 		case ir.Let:
 			m.alone = m.alone || s.A.Op > ir.Load || s.A.Op == ir.GetCell && s.A.Cell == ir.Step
 		case ir.SetReg:
-			assigned[i] = ir.Cell(s.A.Imm)
+			assigned[i] = anyRegister
 		case ir.SetCell:
 			assigned[i] = s.Cell
 		case ir.Store, ir.If:
@@ -47,9 +98,6 @@ func analyse(f *ir.Func, size uint64) *meaning {
 			m.alone = m.alone || slices.Contains(f.Body, s)
 		default:
 			m.alone = true
-		}
-		if assigned[i] != ir.Sink {
-			m.writes |= 1 << (assigned[i] & 63)
 		}
 		if assigned[i] != ir.Sink || s.Kind == ir.Store {
 			effects[i+1]++
@@ -79,6 +127,7 @@ func analyse(f *ir.Func, size uint64) *meaning {
 		}
 		for _, a := range args {
 			if a != nil {
+				m.name(a)
 				users[a.ID] = append(users[a.ID], i)
 			}
 		}
@@ -86,11 +135,18 @@ func analyse(f *ir.Func, size uint64) *meaning {
 	return m
 }
 
+// name finds the field that a node is.
+func (m *meaning) name(n *ir.Node) {
+	if n.Op == ir.Field {
+		m.field[n.ID] = uint8(slices.IndexFunc(m.places, func(p isa.Place) bool { return p.Name == n.Name }))
+	}
+}
+
 // movable tells whether the node of statement i may be computed at statement last.
 func movable(n *ir.Node, once bool, i, last int, assigned []ir.Cell, effects []int) bool {
 	switch n.Op {
 	case ir.GetReg:
-		return !slices.Contains(assigned[i+1:last], ir.Cell(n.Args[0].Imm))
+		return !slices.Contains(assigned[i+1:last], anyRegister)
 	case ir.GetCell:
 		return !slices.Contains(assigned[i+1:last], n.Cell)
 	case ir.Load:

@@ -12,8 +12,11 @@ import (
 )
 
 const (
-	// maxSteps bounds the instructions of a block: at the end of a budget interp executes up to as many.
-	maxSteps = 64
+	// blockSize divides the guest's code into pieces, in bytes: blocks end where the next one begins, so that they are the same
+	// wherever they were come to from. At the end of a budget interp executes up to a block.
+	blockSize = 256
+	// typicalIns is the number of operations that there is room for in a block at first.
+	typicalIns = 256
 	// maxRegion bounds the instructions of a region.
 	maxRegion = 512
 	// maxGuesses bounds the comparisons in front of an indirect jump.
@@ -29,47 +32,44 @@ type front struct {
 	memory   *machine.Memory
 	narrow   bool
 	delay    bool
-	segment  func(pc uint64, base lir.Operand) uint8
+	segment  func(pc uint64, base lir.Operand, registers *[32]uint8) uint8
 	guarded  func(pc uint64) bool // whether a Guard may stand at pc
-	wanted   func(pc uint64) bool // whether the block at pc is executed, and there is no code for it
-	meanings map[uint32]*meaning
+	compiled func(pc uint64) bool // whether there is code for the block at pc
+	seen     map[uint64]bool      // blocks that the region may be made of
+	meanings []*meaning           // by row
 
 	// The region that is being made.
 	region *lir.Region
 	blocks map[place]int
 	queue  []place // from the second on: only what has been executed
 	sure   map[place]bool
-	starts []place          // of the blocks of region, in order
-	links  map[ir.Cell]bool // registers that calls put their return address in
-	back   map[uint64]bool  // where calls return to
-	pages  []uint64         // that hold its code
-	steps  int
-	spare  [][]lir.Ins
+	starts []place // of the blocks of region, in order
+	// Where registers point to: now, and before and after blocks.
+	now           *[32]uint8
+	before, after map[uint64]*[32]uint8
+	links         map[ir.Cell]bool // registers that calls put their return address in
+	back          map[uint64]bool  // where calls return to
+	pages         []uint64         // that hold its code
+	steps         int
+	spare         [][]lir.Ins
 }
 
-// meaning gives what the instruction w means; nil if it is none.
-func (f *front) meaning(w uint32) *meaning {
-	size := f.isa.Size(w)
-	if size == 2 {
-		w &= 0xffff
-	}
-	m, ok := f.meanings[w]
+// decode gives the instruction w, or false if it is none.
+func (f *front) decode(w uint32) (instruction, bool) {
+	row, ok := f.isa.Decode(w)
 	if !ok {
-		if len(f.meanings) >= 1<<16 {
-			clear(f.meanings)
-		}
-		if row, found := f.isa.Decode(w); found {
-			m = analyse(f.isa.Concrete(row, w), size)
-		}
-		f.meanings[w] = m
+		return instruction{}, false
 	}
-	return m
+	if f.meanings[row] == nil {
+		f.meanings[row] = analyse(f.isa, row)
+	}
+	return f.meanings[row].of(w), true
 }
 
-// fetch reads the instruction at pc and notes its pages; nil if there is none that can be compiled.
-func (f *front) fetch(pc uint64) *meaning {
+// fetch reads the instruction at pc and notes its pages; false if there is none that can be compiled.
+func (f *front) fetch(pc uint64) (i instruction, ok bool) {
 	if pc%f.isa.Align != 0 || f.narrow && pc > 1<<32-4 || pc > ^uint64(3) {
-		return nil
+		return i, false
 	}
 	f.touch(pc)
 	var w uint32
@@ -79,7 +79,8 @@ func (f *front) fetch(pc uint64) *meaning {
 		f.touch(pc + 2)
 		w |= uint32(f.memory.ReadSlow(pc+2, 2, f.isa.Big)) << 16
 	}
-	return f.meaning(w)
+	i, ok = f.decode(w)
+	return i, ok && !i.alone
 }
 
 func (f *front) touch(pc uint64) {
@@ -88,16 +89,30 @@ func (f *front) touch(pc uint64) {
 	}
 }
 
-// build makes the region that is entered at pc, with its code's pages; nil if the instruction there cannot be compiled.
-func (f *front) build(pc uint64) (*lir.Region, []uint64) {
+// build makes a region of the block at pc and the hot ones, with its code's pages; nil if the instruction at pc cannot be
+// compiled.
+func (f *front) build(pc uint64, hot []uint64, recent []glimpse, now glimpse) (*lir.Region, []uint64) {
 	f.region = &lir.Region{Narrow: f.narrow, Delay: f.delay, Align: f.isa.Align, Dirty: map[ir.Cell]bool{}}
 	f.blocks, f.links, f.back = map[place]int{}, map[ir.Cell]bool{}, map[uint64]bool{}
 	f.queue, f.starts, f.pages, f.steps = []place{f.normal(pc)}, nil, nil, 0
+	clear(f.before)
+	clear(f.after)
+	f.now = &now.segments
+	for n := len(recent) - 2; n >= 0; n-- {
+		f.before[recent[n].pc], f.after[recent[n].pc] = &recent[n].segments, &recent[n+1].segments
+	}
+	clear(f.seen)
+	for _, pc := range hot {
+		if !f.compiled(pc) {
+			f.queue = append(f.queue, f.normal(pc))
+			f.seen[pc] = true
+		}
+	}
 	f.sure = map[place]bool{f.queue[0]: true}
 	for len(f.queue) > 0 && f.steps < maxRegion {
 		p := f.queue[0]
 		f.queue = f.queue[1:]
-		if _, done := f.blocks[p]; done || !f.sure[p] && !f.wanted(p.pc) {
+		if _, done := f.blocks[p]; done || !f.sure[p] && !f.wanted(p) {
 			continue
 		}
 		b := f.block(p)
@@ -122,7 +137,7 @@ func (f *front) build(pc uint64) (*lir.Region, []uint64) {
 func (f *front) take() []lir.Ins {
 	n := len(f.spare)
 	if n == 0 {
-		return make([]lir.Ins, 0, 4*maxSteps)
+		return make([]lir.Ins, 0, typicalIns)
 	}
 	list := f.spare[n-1]
 	f.spare = f.spare[:n-1]
@@ -136,6 +151,9 @@ func (f *front) give(r *lir.Region) {
 	}
 }
 
+// wanted tells whether a block that others lead to belongs to the region.
+func (f *front) wanted(p place) bool { return p == f.normal(p.pc) && f.seen[p.pc] }
+
 // normal is the place at pc outside of a delay slot.
 func (f *front) normal(pc uint64) place {
 	if !f.delay {
@@ -148,10 +166,21 @@ func (f *front) normal(pc uint64) place {
 func (f *front) block(p place) *lir.Block {
 	b := &lir.Block{PC: p.pc, Next: p.next, Weight: 1, Inner: p != f.normal(p.pc)}
 	b.Ins = f.take()
-	l := &lowerer{narrow: f.narrow, delay: f.delay, segment: f.segment, b: b}
+	l := &lowerer{narrow: f.narrow, delay: f.delay, b: b}
+	before, after := f.now, f.now
+	if r := f.before[p.pc]; r != nil {
+		before, after = r, f.after[p.pc]
+	}
+	l.segment = func(pc uint64, base lir.Operand) uint8 {
+		if base.Kind == lir.Cell && l.written>>(base.Cell&63)&1 != 0 {
+			return f.segment(pc, base, after)
+		}
+		return f.segment(pc, base, before)
+	}
 	pc, next := p.pc, at(p.next)
 	end := func(t lir.Term) *lir.Block {
 		b.Term = t
+		fuse(b)
 		if guards {
 			guard(b, f.narrow, f.guarded)
 		}
@@ -160,29 +189,29 @@ func (f *front) block(p place) *lir.Block {
 		}
 		return b
 	}
-	for b.Steps < maxSteps-1 {
-		before := l.mark()
-		m := f.fetch(pc)
-		if m == nil || !l.instruction(m, pc, next) {
-			l.reset(before)
+	for pc/blockSize == p.pc/blockSize {
+		start := l.mark()
+		i, ok := f.fetch(pc)
+		if !ok || !l.lower(i, pc, next) {
+			l.reset(start)
 			break
 		}
-		here, after, size := l.here, l.next, m.size
+		here, after, size := l.here, l.next, i.size
 		if f.delay && here.kind == lir.NextConst && !here.follows(after, f.narrow) {
 			// A jump: its delay slot belongs to it.
-			slot := f.fetch(here.PC)
-			if slot == nil || slot.alone {
-				l.reset(before)
+			slot, ok := f.fetch(here.PC)
+			if !ok {
+				l.reset(start)
 				break
 			}
-			after = l.keep(after, slot)
-			if !l.instruction(slot, here.PC, after) {
-				l.reset(before)
+			after = l.keep(after, slot.writes())
+			if !l.lower(slot, here.PC, after) {
+				l.reset(start)
 				break
 			}
 			here, after, size = l.here, l.next, size+slot.size
 			if !here.follows(after, f.narrow) {
-				l.reset(before)
+				l.reset(start)
 				break
 			}
 		}
@@ -190,27 +219,26 @@ func (f *front) block(p place) *lir.Block {
 		case here.kind == lir.NextTest:
 			return end(f.branched(here, after))
 		case here.kind == lir.NextValue:
-			f.returns(l, m, pc+size)
+			f.returns(l, i.writes(), pc+size)
 			b.Origin = here.origin
 			return end(lir.Term{Kind: lir.Indirect, Target: l.sum(here)})
 		case here.PC != pc+size:
-			return end(f.jumped(here.PC, f.returns(l, m, pc+size)))
+			return end(f.jumped(here.PC, f.returns(l, i.writes(), pc+size)))
 		}
 		pc, next = here.PC, after
 	}
-	if b.Steps > 0 && f.fetch(pc) != nil { // it goes on
+	if _, ok := f.fetch(pc); ok && b.Steps > 0 { // it goes on
 		f.queue = append(f.queue, f.normal(pc))
-		f.sure[f.normal(pc)] = true
 	}
 	return end(lir.Term{Kind: lir.Goto, To: lir.Edge{PC: pc, Next: f.normal(pc).next}})
 }
 
 // keep makes sure that the test of a branch does not change in its delay slot.
-func (l *lowerer) keep(t target, slot *meaning) target {
+func (l *lowerer) keep(t target, slot uint64) target {
 	if t.kind != lir.NextTest {
 		return t
 	}
-	written := func(o lir.Operand) bool { return o.Kind == lir.Cell && slot.writes>>(o.Cell&63)&1 != 0 }
+	written := func(o lir.Operand) bool { return o.Kind == lir.Cell && slot>>(o.Cell&63)&1 != 0 }
 	if written(t.Test.A) || written(t.Test.B) {
 		d := l.temp()
 		l.emit(lir.Ins{Op: lir.SetIf, D: d, Test: t.Test})
@@ -254,13 +282,13 @@ func (f *front) jumped(pc uint64, call bool) lir.Term {
 	return lir.Term{Kind: lir.Goto, To: lir.Edge{PC: p.pc, Next: p.next}}
 }
 
-// returns tells whether the jump m was a call: it has put the address behind it, pc, in a register. Then it returns there.
-func (f *front) returns(l *lowerer, m *meaning, pc uint64) (call bool) {
+// returns tells whether a jump that assigns writes was a call: it has put the address behind it, pc, in a register. Then it returns there.
+func (f *front) returns(l *lowerer, writes, pc uint64) (call bool) {
 	link := known{true, pc}
 	if f.narrow {
 		link.v = uint64(int32(pc))
 	}
-	for set := m.writes; set != 0; set &= set - 1 {
+	for set := writes; set != 0; set &= set - 1 {
 		if c := bits.TrailingZeros64(set); l.known[c] == link {
 			f.links[ir.Cell(c)], f.back[pc], call = true, true, true
 		}
@@ -344,4 +372,39 @@ func (f *front) weigh() {
 		}
 	}
 	slices.SortStableFunc(r.Mapped, func(a, b ir.Cell) int { return cmp.Compare(weight[b], weight[a]) })
+}
+
+// fuse lets a branch on the result of a comparison compare by itself: it need not wait for the result.
+func fuse(b *lir.Block) {
+	t := &b.Term
+	if t.Kind != lir.Branch || t.Test.Cond > lir.NE || t.Test.A.Kind != lir.Cell || t.Test.B != lir.Const(0) {
+		return
+	}
+	var changed uint64 // cells, behind the comparison
+	for n := len(b.Ins) - 1; n >= 0; n-- {
+		i := &b.Ins[n]
+		if i.Op == lir.Label {
+			return
+		}
+		if i.D == t.Test.A || i.E == t.Test.A {
+			if i.Op != lir.SetIf {
+				return
+			}
+			for _, o := range [2]lir.Operand{i.Test.A, i.Test.B} {
+				if o == i.D || o.Kind == lir.Cell && changed>>(o.Cell&63)&1 != 0 || o.Kind == lir.Temp {
+					return
+				}
+			}
+			equal := t.Test.Cond == lir.EQ
+			if t.Test = i.Test; equal {
+				t.Test = i.Test.Not()
+			}
+			return
+		}
+		for _, d := range [2]lir.Operand{i.D, i.E} {
+			if d.Kind == lir.Cell {
+				changed |= 1 << (d.Cell & 63)
+			}
+		}
+	}
 }

@@ -21,18 +21,18 @@ func (l *lowerer) reset(m mark) {
 	l.b.Temps, l.b.Labels, l.b.Steps = m.temps, m.labels, m.steps
 }
 
-// instruction lowers one instruction at pc with the given next pc. here and next are set to where it goes.
-func (l *lowerer) instruction(m *meaning, pc uint64, next target) bool {
-	if m.alone {
+// lower lowers one instruction at pc with the given next pc. here and next are set to where it goes.
+func (l *lowerer) lower(i instruction, pc uint64, next target) bool {
+	if i.alone {
 		return false
 	}
-	l.meaning, l.pc, l.here, l.before, l.next = m, pc, at(pc), next, next
+	l.instruction, l.pc, l.here, l.before, l.next = i, pc, at(pc), next, next
 	l.effect, l.failed = false, false
-	if cap(l.values) < m.fn.Nodes {
-		l.values = make([]lir.Operand, m.fn.Nodes)
+	if cap(l.values) < i.fn.Nodes {
+		l.values = make([]lir.Operand, i.fn.Nodes)
 	}
-	l.values = l.values[:m.fn.Nodes]
-	l.statements(m.fn.Body)
+	l.values = l.values[:i.fn.Nodes]
+	l.statements(i.fn.Body)
 	if l.failed {
 		return false
 	}
@@ -46,7 +46,7 @@ func (l *lowerer) statements(list []*ir.Stmt) {
 		case ir.Let:
 			l.let(s.A)
 		case ir.SetReg:
-			if c := ir.Cell(s.A.Imm); c != 0 {
+			if c := l.register(s.A); c != 0 {
 				l.set(c, s.B)
 			}
 		case ir.SetCell:
@@ -59,7 +59,7 @@ func (l *lowerer) statements(list []*ir.Stmt) {
 				i.B = l.value(s.B, low)
 			}
 			l.address(&i, s.A)
-			i.Site = l.site(true)
+			i.Site = l.site(&i)
 			l.emit(i)
 			l.effect = true
 		case ir.If:
@@ -97,6 +97,7 @@ func (l *lowerer) set(c ir.Cell, n *ir.Node) {
 	v, ok := l.constant(n)
 	l.put(n, lir.CellOf(c), m)
 	l.known[c] = known{ok, v}
+	l.written |= 1 << c
 	l.effect = true
 }
 
@@ -154,7 +155,7 @@ func (l *lowerer) target(n *ir.Node) target {
 	for len(n.Args) == 2 && l.late[n.ID] {
 		n = n.Args[0]
 	}
-	origin, _ := cellOf(n)
+	origin, _ := l.cellOf(n)
 	if l.delay && v.Kind == lir.Cell { // the delay slot may change it
 		t := l.temp()
 		l.emit(lir.Ins{Op: lir.Mov, D: t, A: v, W: width(l.narrow)})
@@ -211,7 +212,7 @@ func (l *lowerer) branch(s *ir.Stmt) {
 	}
 	t := l.test(s.A)
 	if isTrap(s.Then) && len(s.Else) == 0 {
-		l.emit(lir.Ins{Op: lir.ExitIf, Test: t, Site: l.site(false)})
+		l.emit(lir.Ins{Op: lir.ExitIf, Test: t, Site: l.site(nil)})
 		return
 	}
 	before, here, next, effect := l.known, l.here, l.next, l.effect

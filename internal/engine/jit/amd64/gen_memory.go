@@ -130,6 +130,8 @@ func (g *generator) elsewhere(i *lir.Ins, a *access, leave, done Label, do func(
 		g.Jmp(g.lookup)
 		g.Bind(found)
 		g.Jcc(CondNE, leave)
+		g.AluMI(Sub, W32, at(lir.MissesAt), 1)
+		g.Jcc(CondS, leave)
 		if !i.Round && i.Size > 1 {
 			g.AluRI(Cmp, W32, scratch0, -8)
 			g.Jcc(CondA, leave)

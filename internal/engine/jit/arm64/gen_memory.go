@@ -173,6 +173,10 @@ func (g *generator) other(i *lir.Ins, a access, done Label, do func()) {
 		g.Bind(a.elsewhere)
 		g.lookup(a.guest)
 		g.BCond(NE, a.leave)
+		g.Mem(LDRW, scratch3, context, lir.MissesAt)
+		g.RRI(SUBS, W, scratch3, scratch3, 1)
+		g.Mem(STRW, scratch3, context, lir.MissesAt)
+		g.BCond(MI, a.leave)
 		if misfits(i) {
 			g.CmpImm(W, a.guest, lastWhole)
 			g.BCond(HI, a.leave)

@@ -29,11 +29,7 @@ func TestCompile(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	arguments := []string{program, "-test.run=^TestCompile$", "-test.short"}
-	if !testing.Short() {
-		arguments = arguments[:2]
-	}
-	run := exec.Command(emulator, arguments...)
+	run := exec.Command(emulator, program, "-test.run=^TestCompile$", "-test.short")
 	run.WaitDelay = time.Minute
 	out, err := run.CombinedOutput()
 	t.Logf("%s", out)

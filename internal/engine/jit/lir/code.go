@@ -13,6 +13,9 @@ const (
 	ReservedAt = 0x808
 	// LimitAt holds the guest address below which all 4096 bytes are within the low segments.
 	LimitAt = 0x810
+	// MissesAt counts down, in 32 bits, the accesses that were not in the expected segment. When it becomes negative
+	// the code is left at such an access.
+	MissesAt = 0x818
 	// ScratchAt is for the backend: 8 words.
 	ScratchAt = 0x840
 	// BiasAt is a table: what is to be added to a guest address of each segment to give the host's address.

@@ -202,8 +202,10 @@ type Site struct {
 	PC   uint64 // of the instruction
 	Left int32  // instructions of the block from this one on: they were counted at its beginning
 	Next Next
-	// Access says that the address of an access is at FaultAt.
-	Access bool
+	// Access says that the address of an access is at FaultAt, which was expected in the segment Seg; Guard that it is the
+	// first address of a Guard.
+	Access, Guard bool
+	Seg           uint8
 }
 
 // An Edge leads to a block.
