@@ -24,7 +24,7 @@ examples: ## the example guests: Go ones for mips64, C ones for every instructio
 	$(MIPS64) $(GO) build $(SAME) -o build/go/ ./examples/go/...
 	$(MAKE) -C examples/c BUILD=$(CURDIR)/build/c
 
-bench: build ## measure speed beside native code, qemu and Cannon, which is downloaded; takes eight minutes
+bench: build ## measure speed, roots, witnesses and snapshots beside native code, qemu and Cannon, which is downloaded; takes ten minutes
 	$(GO) run ./internal/bench $(BENCH)
 
 test: tools test-go test-contracts ## all tests; installs the compilers and emulators they compare with if it may

@@ -1,10 +1,15 @@
 // Command bench measures flexEmu beside its peers in one interleaved run: the same program natively, in qemu's user
-// mode, in flexEmu, and in Optimism's Cannon, then all of it again. It prints a table and writes every measurement as
-// JSON. It runs in the root of the repository.
+// mode, in each of flexEmu's engines, and in Optimism's Cannon, then all of it again; and then roots, witnesses and
+// snapshots of one state beside Cannon's. It prints tables and writes every measurement as JSON. It runs in the root
+// of the repository. What the figures mean is in docs/performance.md.
 //
 // What is compared: the wall time of whole processes with native code and qemu; steps per second without start-up with
-// Cannon, whose start-up takes most of a second. Cannon's figure is that of its library's plain stepping, which is
-// faster than its own command. A ratio is taken within a round, so what slows all down does not change it.
+// Cannon, whose start-up takes most of a second, and between engines. Cannon's figure is that of its library's plain
+// stepping, which is faster than its own command. A ratio is taken within a round, so what slows all down does not
+// change it.
+//
+// A fast machine would be done at once with what keeps a slow one busy, so each makes a workload in a size of its own;
+// native code and qemu make all sizes. See sizes.
 package main
 
 import (
@@ -21,30 +26,37 @@ import (
 )
 
 type options struct {
-	rounds         int
-	quick          bool
-	noCannon       bool
-	isas, only     string
-	flexemu        string
-	engine         string
-	build, results string
+	rounds          int
+	quick, noCannon bool
+	parts           string
+	isas, only      string
+	flexemu         string
+	engines         string
+	build, results  string
 }
+
+// The parts of a run.
+const (
+	partSpeed = "speed"
+	partHash  = "hash"
+)
 
 func main() {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 3, "measure everything `N` times")
-	flag.BoolVar(&o.quick, "quick", false, "small workloads: a tenth of the steps")
+	flag.BoolVar(&o.quick, "quick", false, "small workloads for all machines: a tenth of the steps, or less")
 	flag.BoolVar(&o.noCannon, "no-cannon", false, "leave Cannon out")
+	flag.StringVar(&o.parts, "parts", partSpeed+","+partHash, "what to measure: speed; hash, which is roots, witnesses and snapshots")
 	flag.StringVar(&o.isas, "isas", "mips64,riscv64,mips32,riscv32", "instruction `sets`")
-	flag.StringVar(&o.only, "workloads", strings.Join(append(slices.Clone(cWorkloads), goWorkload, evmWorkload), ","), "workloads")
+	flag.StringVar(&o.only, "workloads", strings.Join(workloads(), ","), "workloads")
 	flag.StringVar(&o.flexemu, "flexemu", "bin/flexemu", "flexEmu's `command`")
-	flag.StringVar(&o.engine, "engine", "interp", "flexEmu's `engine`")
+	flag.StringVar(&o.engines, "engines", "interp,jit", "flexEmu's `engines`; one that it has not is left out")
 	flag.StringVar(&o.build, "build", "build/bench", "`folder` for the programs")
 	flag.StringVar(&o.results, "out", "build/bench.json", "`file` for the measurements")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, o); err != nil {
+	if err := run(ctx, &o); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -52,18 +64,53 @@ func main() {
 
 func say(format string, args ...any) { fmt.Fprintf(os.Stderr, "bench: "+format+"\n", args...) }
 
-func run(ctx context.Context, o options) error {
-	if o.rounds < 1 {
-		return errors.New("-rounds must be at least 1")
-	}
-	if _, err := os.Stat("internal/bench"); err != nil {
-		return fmt.Errorf("run it in the root of the repository: %w", err)
-	}
-	guests, err := prepare(ctx, &o)
+func run(ctx context.Context, o *options) error {
+	parts, err := o.check()
 	if err != nil {
 		return err
 	}
-	report := report{Date: time.Now().UTC().Format(time.RFC3339), Machine: machine(), LoadBefore: load(), Quick: o.quick, Rounds: o.rounds}
+	r := &report{Date: time.Now().UTC().Format(time.RFC3339), Machine: machine(), LoadBefore: load(), Quick: o.quick, Rounds: o.rounds}
+	if slices.Contains(parts, partSpeed) {
+		if err := measureSpeed(ctx, o, r); err != nil {
+			return err
+		}
+	}
+	if slices.Contains(parts, partHash) {
+		if r.Hashing, err = measureHashing(ctx, o); err != nil {
+			return err
+		}
+	}
+	r.LoadAfter = load()
+	r.print(os.Stdout)
+	if err := os.MkdirAll(filepath.Dir(o.results), 0o755); err != nil {
+		return err
+	}
+	return r.write(o.results)
+}
+
+// check finds wrong flags and gives the parts.
+func (o *options) check() (parts []string, err error) {
+	if o.rounds < 1 {
+		return nil, errors.New("-rounds must be at least 1")
+	}
+	parts = strings.Split(o.parts, ",")
+	for _, p := range parts {
+		if p != partSpeed && p != partHash {
+			return nil, fmt.Errorf("-parts: there is no part %q, only %s and %s", p, partSpeed, partHash)
+		}
+	}
+	if _, err := os.Stat("internal/bench"); err != nil {
+		return nil, fmt.Errorf("run it in the root of the repository: %w", err)
+	}
+	return parts, nil
+}
+
+// measureSpeed runs the workloads and puts results and means into the report.
+func measureSpeed(ctx context.Context, o *options, r *report) error {
+	guests, err := prepare(ctx, o)
+	if err != nil {
+		return err
+	}
 	for round := range o.rounds {
 		for _, g := range guests {
 			if err := measure(ctx, g); err != nil {
@@ -72,16 +119,9 @@ func run(ctx context.Context, o options) error {
 			say("round %d of %d: %s", round+1, o.rounds, g.lastRound())
 		}
 	}
-	for _, g := range guests {
-		report.Guests = append(report.Guests, g.result())
-	}
-	report.LoadAfter = load()
-	report.summarise()
-	report.print(os.Stdout)
-	if err := os.MkdirAll(filepath.Dir(o.results), 0o755); err != nil {
-		return err
-	}
-	return report.write(o.results)
+	r.Guests = results(guests, o.quick)
+	r.Means = means(r.Guests)
+	return nil
 }
 
 // machine describes the computer, as far as Linux tells.

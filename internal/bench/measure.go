@@ -11,12 +11,14 @@ import (
 	"time"
 )
 
-// A guest is a workload for one instruction set, with the machines that run it, in the order in which they do.
+// A guest is a workload for one instruction set and of one size, with the machines that run it, in the order in which
+// they do.
 type guest struct {
-	Workload, ISA string
-	machines      []*machineUnderTest
-	stats         string // the file for flexEmu's figures
-	output        *string
+	Workload, ISA, Size string
+	machines            []*machineUnderTest
+	stats               string // the file for flexEmu's figures
+	output              *string
+	counted             uint64 // steps
 }
 
 type machineUnderTest struct {
@@ -53,7 +55,7 @@ func (g *guest) samples(name string) []sample {
 	return nil
 }
 
-// measure runs a guest once on every machine. All have to print the same.
+// measure runs a guest once on every machine. All have to print the same, and to make the same number of steps.
 func measure(ctx context.Context, g *guest) error {
 	for _, m := range g.machines {
 		var stdout, stderr bytes.Buffer
@@ -75,23 +77,36 @@ func measure(ctx context.Context, g *guest) error {
 				return fmt.Errorf("figures of %s: %w", strings.Join(m.command, " "), err)
 			}
 			s.Msteps = float64(s.Steps) / 1e6 / s.Seconds
+			if g.counted == 0 {
+				g.counted = s.Steps
+			} else if s.Steps != g.counted {
+				return fmt.Errorf("%s for %s ends after %d steps on %s, and after %d elsewhere", g.Workload, g.ISA, s.Steps, m.name, g.counted)
+			}
 		}
 		m.samples = append(m.samples, s)
-	}
-	ours, theirs := g.samples("flexemu"), g.samples("cannon")
-	if len(theirs) > 0 && ours[0].Steps != theirs[0].Steps {
-		return fmt.Errorf("%s ends after %d steps in flexEmu and after %d in Cannon", g.Workload, ours[0].Steps, theirs[0].Steps)
 	}
 	return nil
 }
 
-// readStats reads the file of flexEmu's --stats.
-func (g *guest) readStats([]byte) (s steps, err error) {
-	text, err := os.ReadFile(g.stats)
-	if err == nil {
-		err = json.Unmarshal(text, &s)
+// readStats reads the file of flexEmu's --stats, which must be of that engine.
+func (g *guest) readStats(engine string) func([]byte) (steps, error) {
+	return func([]byte) (steps, error) {
+		text, err := os.ReadFile(g.stats)
+		if err != nil {
+			return steps{}, err
+		}
+		var s struct {
+			steps
+			Engine string `json:"engine"`
+		}
+		if err := json.Unmarshal(text, &s); err != nil {
+			return steps{}, err
+		}
+		if s.Engine != engine {
+			return steps{}, fmt.Errorf("the engine was %q, not %q", s.Engine, engine)
+		}
+		return s.steps, nil
 	}
-	return s, err
 }
 
 // lastLine reads what cannon-trace --stats writes to stderr.
@@ -103,7 +118,7 @@ func lastLine(stderr []byte) (s steps, err error) {
 // lastRound describes the last round of a guest for people who wait.
 func (g *guest) lastRound() string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "%s %s:", g.Workload, g.ISA)
+	fmt.Fprintf(&out, "%s %s, %s:", g.Workload, g.ISA, g.Size)
 	for _, m := range g.machines {
 		s := m.samples[len(m.samples)-1]
 		fmt.Fprintf(&out, " %s %.2f s", m.name, s.Wall)

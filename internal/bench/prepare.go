@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"os"
@@ -12,49 +13,25 @@ import (
 	"github.com/flexemu/flexemu"
 )
 
-// The workloads: examples/c/bench, internal/bench/mixed, examples/evm.
-var cWorkloads = []string{"primes", "keccak", "sorting", "copy", "fib"}
-
-const (
-	goWorkload  = "go"
-	evmWorkload = "evm"
-)
-
-// cannonISA is the instruction set that Cannon runs, and that those in Go are built for.
-const cannonISA = "mips64"
-
-// emulators are the programs of qemu's user mode.
-var emulators = map[string]string{
-	"mips64": "qemu-mips64-static", "mips64le": "qemu-mips64el-static",
-	"mips32": "qemu-mips-static", "mips32le": "qemu-mipsel-static",
-	"riscv64": "qemu-riscv64-static", "riscv32": "qemu-riscv32-static",
-}
-
 // A builder makes the programs, and knows what there is no compiler for.
 type builder struct {
 	ctx context.Context
 	*options
-	cannon string // its trace command, empty if it is not to be had
+	cannon string          // its trace command, empty if it is not to be had
+	made   map[string]bool // what need not be made again
 }
 
 // prepare builds all that is measured. What cannot be built is left out with a message, but for flexEmu's own.
 func prepare(ctx context.Context, o *options) ([]*guest, error) {
-	if o.quick {
-		o.build += "-quick"
-	}
-	b := &builder{ctx: ctx, options: o}
+	b := &builder{ctx: ctx, options: o, made: map[string]bool{}}
 	if o.flexemu == "" || !exists(o.flexemu) {
 		return nil, fmt.Errorf("there is no %q: go build -o %[1]s ./cmd/flexemu", o.flexemu)
 	}
-	makeArgs := []string{"-s", "-C", "examples/c", "bench", "BUILD=" + absolute(o.build)}
-	if o.quick {
-		makeArgs = append(makeArgs, "QUICK=1")
-	}
-	if err := b.command("make", makeArgs...); err != nil {
-		return nil, err
-	}
 	if !o.noCannon {
-		b.buildCannon()
+		b.cannon = b.oracle("cannon-trace")
+	}
+	if err := b.buildC(); err != nil {
+		return nil, err
 	}
 	var guests []*guest
 	for _, isa := range strings.Split(o.isas, ",") {
@@ -62,21 +39,19 @@ func prepare(ctx context.Context, o *options) ([]*guest, error) {
 			say("%v", err)
 			continue
 		}
-		for _, workload := range append(slices.Clone(cWorkloads), goWorkload, evmWorkload) {
+		for _, workload := range workloads() {
 			if !slices.Contains(strings.Split(o.only, ","), workload) {
 				continue
 			}
-			g, err := b.guest(workload, isa)
+			g, err := b.guests(workload, isa)
 			if err != nil {
 				return nil, err
 			}
-			if g != nil {
-				guests = append(guests, g)
-			}
+			guests = append(guests, g...)
 		}
 	}
 	if len(guests) == 0 {
-		return nil, fmt.Errorf("nothing to measure among the workloads %s for %s", o.only, o.isas)
+		return nil, fmt.Errorf("nothing to measure among the workloads %s for %s with the engines %s", o.only, o.isas, o.engines)
 	}
 	return guests, nil
 }
@@ -106,77 +81,161 @@ func (b *builder) runIn(dir string, env []string, name string, args ...string) e
 	return nil
 }
 
-func (b *builder) buildCannon() {
-	path := absolute(filepath.Join(b.build, "cannon-trace"))
-	if err := b.runIn("internal/oracle/cannon", nil, "go", "build", "-o", path, "./cmd/cannon-trace"); err != nil {
+// oracle builds a command that measures Cannon; it gives nothing, and says why, if that is not to be had.
+func (b *builder) oracle(name string) string {
+	path := absolute(filepath.Join(b.build, name))
+	if err := b.runIn("internal/oracle/cannon", nil, "go", "build", "-o", path, "./cmd/"+name); err != nil {
 		say("Cannon is left out: %v", err)
-		return
+		return ""
 	}
-	b.cannon = path
+	return path
 }
 
-// guest builds a workload for an instruction set; nil if there is no such program.
-func (b *builder) guest(workload, isa string) (*guest, error) {
-	program, native := filepath.Join(b.build, workload+"."+isa), filepath.Join(b.build, workload+".native")
+// folder is where the programs of a size are.
+func (b *builder) folder(s *size) string { return filepath.Join(b.build, s.name) }
+
+// sizes are those that a machine makes.
+func (b *builder) sizes() (used []*size) {
+	machines := strings.Split(b.engines, ",")
+	if b.cannon != "" {
+		machines = append(machines, cannonMachine)
+	}
+	for _, s := range sizes {
+		if slices.ContainsFunc(machines, func(m string) bool { return sizeOf(m, b.quick) == s }) {
+			used = append(used, s)
+		}
+	}
+	return used
+}
+
+// buildC builds the workloads in C, as far as there are compilers.
+func (b *builder) buildC() error {
+	for _, s := range b.sizes() {
+		args := slices.Concat([]string{"-s", "-C", "examples/c", "bench", "BUILD=" + absolute(b.folder(s))}, s.make)
+		if err := b.command("make", args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// guests builds a workload for an instruction set in all sizes that are made; none if there is no such program.
+func (b *builder) guests(workload, isa string) (guests []*guest, err error) {
+	for _, s := range b.sizes() {
+		g, err := b.guest(workload, isa, s)
+		if err != nil {
+			return nil, err
+		}
+		if g != nil {
+			guests = append(guests, g)
+		}
+	}
+	return guests, nil
+}
+
+func (b *builder) guest(workload, isa string, s *size) (*guest, error) {
+	withCannon := b.cannon != "" && isa == cannonISA && sizeOf(cannonMachine, b.quick) == s
+	program, native := filepath.Join(b.folder(s), workload+"."+isa), filepath.Join(b.folder(s), workload+".native")
 	var data []string // flags for the pre-images
 	var serve []string
 	if workload == goWorkload || workload == evmWorkload {
-		if isa != cannonISA {
+		target, ok := goTargets[isa]
+		if !ok {
 			return nil, nil
 		}
 		var err error
-		if data, serve, err = b.buildGo(workload, program, native); err != nil {
+		if data, serve, err = b.buildGo(workload, s, program, native, target); err != nil {
 			return nil, err
 		}
 	}
 	if !exists(program) {
 		return nil, nil // make has said why
 	}
-	g := &guest{Workload: workload, ISA: isa, stats: filepath.Join(b.build, "stats.json")}
+	engines := b.enginesFor(program, s, withCannon)
+	if len(engines) == 0 {
+		return nil, nil
+	}
+	g := &guest{Workload: workload, ISA: isa, Size: s.name, stats: filepath.Join(b.build, "stats.json")}
 	if exists(native) {
-		g.add("native", slices.Concat(serve, []string{native}), nil)
+		g.add(nativeMachine, slices.Concat(serve, []string{native}), nil)
 	}
 	if qemu, err := exec.LookPath(emulators[isa]); err == nil {
-		g.add("qemu", slices.Concat(serve, []string{qemu, program}), nil)
+		g.add(qemuMachine, slices.Concat(serve, []string{qemu, program}), nil)
 	} else {
-		say("%s in qemu is left out: %v", isa, err)
+		b.once("qemu "+isa, func() { say("%s in qemu is left out: %v", isa, err) })
 	}
-	run := []string{b.flexemu, "run", "--engine", b.engine, "--stats", g.stats}
-	if isa == cannonISA {
-		run = append(run, "--start", "cannon") // then both make the same steps
+	for _, engine := range engines {
+		run := []string{b.flexemu, "run", "--engine", engine, "--stats", g.stats}
+		if isa == cannonISA {
+			run = append(run, "--start", "cannon") // then both make the same steps
+		}
+		g.add(engine, slices.Concat(run, data, []string{program}), g.readStats(engine))
 	}
-	g.add("flexemu", slices.Concat(run, data, []string{program}), g.readStats)
-	if isa == cannonISA && b.cannon != "" {
-		g.add("cannon", slices.Concat([]string{b.cannon, "--stats"}, data, []string{program}), lastLine)
+	if withCannon {
+		g.add(cannonMachine, slices.Concat([]string{b.cannon, "--stats"}, data, []string{program}), lastLine)
 	}
 	return g, nil
 }
 
+// enginesFor gives flexEmu's engines that make a size of a program. Beside Cannon there is one in any case, to see
+// that both do the same.
+func (b *builder) enginesFor(program string, s *size, withCannon bool) (engines []string) {
+	var others []string
+	for _, engine := range strings.Split(b.engines, ",") {
+		var said bytes.Buffer
+		c := exec.CommandContext(b.ctx, b.flexemu, "run", "--engine", engine, "--stop-at", "0", program)
+		c.Stderr = &said
+		if err := c.Run(); err != nil {
+			b.once("engine "+engine, func() {
+				say("the engine %s is left out: %v: %s", engine, err, strings.TrimSpace(said.String()))
+			})
+			continue
+		}
+		if sizeOf(engine, b.quick) == s {
+			engines = append(engines, engine)
+		} else {
+			others = append(others, engine)
+		}
+	}
+	if withCannon && len(engines) == 0 && len(others) > 0 {
+		return others[:1]
+	}
+	return engines
+}
+
+// once does something the first time that it is called with a key.
+func (b *builder) once(key string, f func()) {
+	if !b.made[key] {
+		b.made[key] = true
+		f()
+	}
+}
+
 // buildGo builds a workload in Go. data are flags for flexEmu and Cannon, serve stands before programs that are to
 // read pre-images elsewhere.
-func (b *builder) buildGo(workload, program, native string) (data, serve []string, err error) {
-	source, size := "./internal/bench/mixed", "16"
-	if b.quick {
-		size = "2"
-	}
+func (b *builder) buildGo(workload string, s *size, program, native string, target []string) (data, serve []string, err error) {
+	source := "./internal/bench/mixed"
 	if workload == evmWorkload {
-		folder, server := filepath.Join(b.build, "preimages"), filepath.Join(b.build, "serve")
-		source, data, serve = "./examples/evm", []string{"--preimages", folder}, []string{server, folder}
-		gen := []string{"run", "./examples/evm/gen", "-out", folder}
-		if b.quick {
-			gen = append(gen, "-transactions", "10")
-		}
-		if err := b.command("go", gen...); err != nil {
-			return nil, nil, err
-		}
-		if err := b.command("go", "build", "-o", server, "./examples/preimage/serve"); err != nil {
+		source = "./examples/evm"
+		if data, serve, err = b.buildInput(s); err != nil {
 			return nil, nil, err
 		}
 	}
-	sized := []string{"-ldflags", "-X main.size=" + size} // a program without such a variable does not mind
-	if err := b.command("go", slices.Concat([]string{"build", "-o", native}, sized, []string{source})...); err != nil {
+	flags := "-X main.size=" + s.rounds // a program without such a variable does not mind
+	b.once(native, func() { err = b.command("go", "build", "-ldflags", flags, "-o", native, source) })
+	if err != nil {
 		return nil, nil, err
 	}
-	guestEnv := []string{"GOOS=linux", "GOARCH=mips64", "GOMIPS64=softfloat", "CGO_ENABLED=0"}
-	return data, serve, b.runIn("", guestEnv, "go", slices.Concat([]string{"build", "-o", program}, sized, []string{source})...)
+	return data, serve, b.runIn("", target, "go", "build", "-ldflags", flags+" "+goDebug, "-o", program, source)
+}
+
+// buildInput makes the input of the workload evmWorkload, and what serves it natively and to qemu.
+func (b *builder) buildInput(s *size) (data, serve []string, err error) {
+	folder, server := filepath.Join(b.folder(s), "preimages"), filepath.Join(b.build, "serve")
+	b.once(folder, func() {
+		if err = b.command("go", "run", "./examples/evm/gen", "-out", folder, "-transactions", s.transactions); err == nil {
+			err = b.command("go", "build", "-o", server, "./examples/preimage/serve")
+		}
+	})
+	return []string{"--preimages", folder}, []string{server, folder}, err
 }

@@ -4,163 +4,40 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"math"
 	"os"
-	"slices"
+	"strings"
 	"text/tabwriter"
 )
-
-// A spread is what several rounds gave.
-type spread struct {
-	Min    float64 `json:"min"`
-	Median float64 `json:"median"`
-	Max    float64 `json:"max"`
-}
-
-func spreadOf(values []float64) *spread {
-	if len(values) == 0 {
-		return nil
-	}
-	v := slices.Sorted(slices.Values(values))
-	middle := v[len(v)/2]
-	if len(v)%2 == 0 {
-		middle = (v[len(v)/2-1] + middle) / 2
-	}
-	return &spread{v[0], middle, v[len(v)-1]}
-}
-
-func geometricMean(values []float64) float64 {
-	sum := 0.0
-	for _, v := range values {
-		sum += math.Log(v)
-	}
-	return math.Exp(sum / float64(len(values)))
-}
-
-// ratios divides round by round.
-func ratios(a, b []sample, value func(sample) float64) *spread {
-	var r []float64
-	for i := range min(len(a), len(b)) {
-		r = append(r, value(a[i])/value(b[i]))
-	}
-	return spreadOf(r)
-}
-
-func wall(s sample) float64  { return s.Wall }
-func speed(s sample) float64 { return s.Msteps }
-
-// A result is all about one guest. Ratios are nil where the other machine was left out.
-type result struct {
-	Workload     string              `json:"workload"`
-	ISA          string              `json:"isa"`
-	Steps        uint64              `json:"steps"`
-	Msteps       *spread             `json:"mstepsPerSecond"`
-	CannonMsteps *spread             `json:"cannonMstepsPerSecond,omitempty"`
-	OverNative   *spread             `json:"slowdownAgainstNative,omitempty"`
-	OverQemu     *spread             `json:"slowdownAgainstQemu,omitempty"`
-	OverCannon   *spread             `json:"speedupAgainstCannon,omitempty"`
-	Samples      map[string][]sample `json:"samples"`
-}
-
-func (g *guest) result() result {
-	ours, cannon := g.samples("flexemu"), g.samples("cannon")
-	r := result{
-		Workload: g.Workload, ISA: g.ISA, Steps: ours[0].Steps, Samples: map[string][]sample{},
-		OverNative: ratios(ours, g.samples("native"), wall),
-		OverQemu:   ratios(ours, g.samples("qemu"), wall),
-		OverCannon: ratios(ours, cannon, speed),
-	}
-	for _, m := range g.machines {
-		r.Samples[m.name] = m.samples
-	}
-	speeds := func(samples []sample) (v []float64) {
-		for _, s := range samples {
-			v = append(v, s.Msteps)
-		}
-		return v
-	}
-	r.Msteps, r.CannonMsteps = spreadOf(speeds(ours)), spreadOf(speeds(cannon))
-	return r
-}
-
-// A mean sums up the medians of an instruction set's workloads. Fields are 0 where there is nothing to sum up.
-type mean struct {
-	ISA        string  `json:"isa"`
-	What       string  `json:"what"`
-	Msteps     float64 `json:"mstepsPerSecond"`
-	OverNative float64 `json:"slowdownAgainstNative,omitempty"`
-	OverQemu   float64 `json:"slowdownAgainstQemu,omitempty"`
-	OverCannon float64 `json:"speedupAgainstCannon,omitempty"`
-	Least      float64 `json:"leastSpeedupAgainstCannon,omitempty"` // of the medians
-}
 
 type report struct {
 	Date    string `json:"date"`
 	Machine string `json:"machine"`
 	// Averages over one, five and fifteen minutes; the bench itself is one process.
-	LoadBefore string   `json:"loadBefore"`
-	LoadAfter  string   `json:"loadAfter"`
-	Quick      bool     `json:"quick"`
-	Rounds     int      `json:"rounds"`
-	Guests     []result `json:"guests"`
-	Means      []mean   `json:"geometricMeans"`
+	LoadBefore string    `json:"loadBefore"`
+	LoadAfter  string    `json:"loadAfter"`
+	Quick      bool      `json:"quick"`
+	Rounds     int       `json:"rounds"`
+	Guests     []*result `json:"guests,omitempty"`
+	Means      []mean    `json:"geometricMeans,omitempty"`
+	Hashing    []figures `json:"hashing,omitempty"`
 }
 
-// summarise takes geometric means: of the workloads in C, and of all where there are others.
-func (r *report) summarise() {
-	var isas []string
-	for _, g := range r.Guests {
-		if !slices.Contains(isas, g.ISA) {
-			isas = append(isas, g.ISA)
-		}
-	}
-	for _, isa := range isas {
-		var c, all []result
-		for _, g := range r.Guests {
-			if g.ISA != isa {
-				continue
-			}
-			all = append(all, g)
-			if slices.Contains(cWorkloads, g.Workload) {
-				c = append(c, g)
-			}
-		}
-		if len(c) > 0 {
-			r.Means = append(r.Means, meanOf(isa, "C", c))
-		}
-		if len(all) > len(c) {
-			r.Means = append(r.Means, meanOf(isa, "all", all))
-		}
-	}
+// A table has cells that are aligned to the right.
+type table struct {
+	*tabwriter.Writer
+	columns int
 }
 
-func meanOf(isa, what string, results []result) mean {
-	medians := func(of func(result) *spread) (v []float64) {
-		for _, r := range results {
-			if s := of(r); s != nil {
-				v = append(v, s.Median)
-			}
-		}
-		return v
-	}
-	over := func(of func(result) *spread) float64 {
-		v := medians(of)
-		if len(v) == 0 {
-			return 0
-		}
-		return geometricMean(v)
-	}
-	m := mean{
-		ISA: isa, What: what,
-		Msteps:     over(func(r result) *spread { return r.Msteps }),
-		OverNative: over(func(r result) *spread { return r.OverNative }),
-		OverQemu:   over(func(r result) *spread { return r.OverQemu }),
-		OverCannon: over(func(r result) *spread { return r.OverCannon }),
-	}
-	if v := medians(func(r result) *spread { return r.OverCannon }); len(v) > 0 {
-		m.Least = slices.Min(v)
-	}
-	return m
+// newTable begins a table below its header.
+func newTable(w io.Writer, header ...string) *table {
+	t := &table{tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight), len(header)}
+	t.row(header...)
+	return t
+}
+
+// row fills up with empty cells, else the tables above and below would be apart.
+func (t *table) row(cells ...string) {
+	fmt.Fprintln(t, strings.Join(cells, "\t")+strings.Repeat("\t", t.columns-len(cells)+1))
 }
 
 func (r *report) print(w io.Writer) {
@@ -169,38 +46,63 @@ func (r *report) print(w io.Writer) {
 		size = ", small workloads"
 	}
 	fmt.Fprintf(w, "%s; load %s before, %s after; %s; %d rounds%s; min/median/max\n", r.Machine, r.LoadBefore, r.LoadAfter, r.Date, r.Rounds, size)
-	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	header := []string{
-		"isa", "workload", "Msteps", "flexemu Msteps/s", "cannon Msteps/s", "slower than native", "slower than qemu", "faster than cannon",
+	if len(r.Guests) > 0 {
+		r.printSpeed(w)
 	}
-	row := func(cells ...string) {
-		for column := range header {
-			if column < len(cells) {
-				fmt.Fprint(t, cells[column])
-			}
-			fmt.Fprint(t, "\t") // for all columns, else the tables above and below would be apart
-		}
-		fmt.Fprintln(t)
+	if len(r.Hashing) > 0 {
+		fmt.Fprintln(w)
+		r.printHashing(w)
 	}
-	row(header...)
+}
+
+func (r *report) printSpeed(w io.Writer) {
+	t := newTable(w, "isa", "workload", "machine", "Msteps", "Msteps/s", "slower than native", "slower than qemu", "faster than cannon", "faster than interp")
 	last := ""
 	for _, g := range r.Guests {
 		if last != "" && last != g.ISA {
-			row()
+			t.row()
 		}
 		last = g.ISA
-		row(g.ISA, g.Workload, fmt.Sprint(g.Steps/1e6), g.Msteps.text("%.0f"), g.CannonMsteps.text("%.1f"),
-			g.OverNative.text("%.1f"), g.OverQemu.text("%.2f"), g.OverCannon.text("%.1f"))
+		for _, e := range g.Engines {
+			t.row(g.ISA, g.Workload, e.Name, fmt.Sprint(e.Steps/1e6), e.Msteps.text("%.0f"),
+				e.OverNative.text("%.1f"), e.OverQemu.text("%.2f"), e.OverCannon.text("%.1f"), e.OverInterp.text("%.1f"))
+		}
+		if c := g.Cannon; c != nil {
+			t.row(g.ISA, g.Workload, c.Name, fmt.Sprint(c.Steps/1e6), c.Msteps.text("%.1f"))
+		}
 	}
-	row()
+	t.row()
 	for _, m := range r.Means {
-		row(m.ISA, "geomean, "+m.What, "", number("%.0f", m.Msteps), "",
-			number("%.1f", m.OverNative), number("%.2f", m.OverQemu), number("%.1f", m.OverCannon))
+		t.row(m.ISA, "geomean, "+m.What, m.Engine, "", number("%.0f", m.Msteps), number("%.2f", m.OverNative),
+			number("%.2f", m.OverQemu), number("%.1f", m.OverCannon), number("%.1f", m.OverInterp))
 		if m.Least > 0 {
-			row(m.ISA, "least, "+m.What, "", "", "", "", "", number("%.1f", m.Least))
+			t.row(m.ISA, "least, "+m.What, m.Engine, "", "", "", "", number("%.1f", m.Least))
 		}
 	}
 	t.Flush()
+}
+
+func (r *report) printHashing(w io.Writer) {
+	t := newTable(w, "256 MiB", "unit", "flexemu", "cannon", "faster", "flexemu MB", "cannon MB")
+	for _, f := range r.Hashing {
+		unit, scale := "s", 1.0
+		switch {
+		case f.Ours.Median < 1e-3:
+			unit, scale = "µs", 1e6
+		case f.Ours.Median < 0.1:
+			unit, scale = "ms", 1e3
+		}
+		t.row(f.Name, unit, f.Ours.scaled(scale).text("%.3g"), f.Cannon.scaled(scale).text("%.3g"), f.OverCannon.text("%.1f"),
+			number("%.0f", float64(f.OurBytes)/1e6), number("%.0f", float64(f.CannonBytes)/1e6))
+	}
+	t.Flush()
+}
+
+func (s *spread) scaled(by float64) *spread {
+	if s == nil {
+		return nil
+	}
+	return &spread{s.Min * by, s.Median * by, s.Max * by}
 }
 
 func (s *spread) text(format string) string {

@@ -1,7 +1,7 @@
 // copy: copies and compares memory, word by word and byte by byte, and takes its CRC-32. Loads and stores in short loops.
 #include "size.h"
 
-enum { BYTES = 1 << 18, ROUNDS = SIZE(100, 10) };
+enum { BYTES = 1 << 18, ROUNDS = REPEAT * SIZE(100, 10) };
 
 static _Alignas(16) unsigned char from[BYTES], to[BYTES];
 static uint32_t table[256];

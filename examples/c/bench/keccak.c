@@ -1,7 +1,7 @@
 // keccak: the permutation keccak-f[1600], FIPS 202, again and again. Rotations of 64-bit words.
 #include "size.h"
 
-enum { PERMUTATIONS = SIZE(50000, 5000) };
+enum { PERMUTATIONS = REPEAT * SIZE(50000, 5000) };
 
 static inline uint64_t rotate(uint64_t x, unsigned n) { return x << (n & 63) | x >> (-n & 63); }
 

@@ -7,6 +7,8 @@ static unsigned char composite[LIMIT];
 
 static uint32_t count_primes(void) {
     uint32_t count = 0;
+    for (uint32_t n = 2; n < LIMIT; n++)
+        composite[n] = 0;
     for (uint32_t n = 2; n < LIMIT; n++) {
         if (composite[n])
             continue;
@@ -28,14 +30,17 @@ static uint32_t collatz(uint32_t n) {
 }
 
 int main(void) {
-    line("primes", count_primes());
-    uint32_t longest = 0, sum = 0;
-    for (uint32_t n = 1; n < STARTS; n++) {
-        uint32_t steps = collatz(n);
-        sum += steps;
-        if (steps > longest)
-            longest = steps;
+    uint32_t primes = 0, longest = 0, sum = 0;
+    for (int i = 0; i < REPEAT; i++) {
+        primes += count_primes();
+        for (uint32_t n = 1; n < STARTS; n++) {
+            uint32_t steps = collatz(n);
+            sum += steps;
+            if (steps > longest)
+                longest = steps;
+        }
     }
+    line("primes", primes);
     line("longest", longest);
     line("sum", sum);
     return 0;

@@ -64,11 +64,13 @@ static void check(const char *name) {
 }
 
 int main(void) {
-    fill();
-    quicksort(numbers, numbers + COUNT - 1);
-    check("quicksort");
-    fill();
-    heapsort();
-    check("heapsort");
+    for (int i = 0; i < REPEAT; i++) {
+        fill();
+        quicksort(numbers, numbers + COUNT - 1);
+        check("quicksort");
+        fill();
+        heapsort();
+        check("heapsort");
+    }
     return 0;
 }
