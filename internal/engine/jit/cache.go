@@ -20,6 +20,7 @@ type compiled struct {
 	slots   []int
 	pages   []uint64
 	sites   int // number of the first one
+	trouble int // how often it was left for addresses that were elsewhere
 }
 
 // A slot is an edge that leaves a region.
@@ -72,10 +73,10 @@ func (c *cache) word(offset int) *uint64 { return (*uint64)(unsafe.Add(c.context
 
 func (c *cache) slotWord(n int) *uint64 { return c.word(lir.SlotsAt + 8*n) }
 
-// dropJumps empties the table of indirect jumps. No pc is odd.
+// dropJumps empties the table of indirect jumps: an entry with a pc that belongs elsewhere never answers.
 func (c *cache) dropJumps() {
 	for n := range lir.JumpEntries {
-		*c.word(lir.JumpsAt + 16*n) = 1
+		*c.word(lir.JumpsAt + 16*n) = uint64(n+1) * c.align
 	}
 }
 

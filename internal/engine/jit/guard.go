@@ -28,24 +28,25 @@ func guard(b *lir.Block, narrow bool, allowed func(pc uint64) bool) {
 			delete(open, c)
 		}
 	}
-	inside, reserved := 0, false
+	inside, reserved := map[int32]bool{}, false // inside are the labels that may be jumped to over what stands here
 	for n := range b.Ins {
 		i := &b.Ins[n]
 		switch i.Op {
-		case lir.JumpIf:
-			inside++
+		case lir.JumpIf, lir.Jump:
+			inside[i.Label] = true
 		case lir.Label:
-			inside--
+			delete(inside, i.Label)
 		case lir.Reserve:
 			reserved = true // stores from here on have to look for the reservation
 		case lir.Load, lir.Store:
-			if i.A.Kind == lir.Cell && inside == 0 && !(i.Op == lir.Store && reserved) {
+			if i.A.Kind == lir.Cell && len(inside) == 0 && !(i.Op == lir.Store && reserved) {
 				g := open[i.A.Cell]
 				if g == nil {
 					if !allowed(b.Sites[i.Site].PC) {
 						break
 					}
-					g = &group{storeLo: math.MaxInt32, storeHi: math.MinInt32}
+					// The cell's value itself is among the addresses, so that its segment can stand for theirs.
+				g = &group{hi: 1, storeLo: math.MaxInt32, storeHi: math.MinInt32}
 					open[i.A.Cell] = g
 				}
 				g.add(n, i)

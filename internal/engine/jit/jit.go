@@ -40,7 +40,7 @@ type Engine struct {
 	hints    map[uint64]uint8 // by pc: segments that were not expected
 	// failures counts, by pc, how often generated code was left at a guard whose addresses were elsewhere.
 	failures  map[uint64]int
-	revisions map[uint64]int // by pc: how often its region was compiled anew
+	revisions map[uint64]int // by pc of its first block: how often a region was compiled anew
 }
 
 // New makes an engine for a machine; one memory has one engine.
@@ -66,7 +66,7 @@ func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
 	e.heat.init(i)
 	e.front = front{
 		isa: i, memory: m.Mem, narrow: i.Bits == 32, delay: slices.Contains(i.Thread, ir.NextPC),
-		segment: e.segment, guarded: func(pc uint64) bool { return e.revisions[pc] < maxRevisions },
+		segment: e.segment, guarded: func(pc uint64) bool { return e.failures[pc] < maxFailures },
 		compiled: func(pc uint64) bool { return e.cache.entry[pc] != 0 }, seen: map[uint64]bool{},
 		before: map[uint64]*[32]uint8{}, after: map[uint64]*[32]uint8{},
 		meanings: make([]*meaning, len(i.Rows)),
@@ -293,15 +293,17 @@ func (e *Engine) native(code uintptr, budget uint64) (left, rest uint64) {
 const (
 	// maxMisses is how many accesses may be in other segments than expected before one of them is looked at.
 	maxMisses = 1000
-	// maxFailures is how often a guard may fail before its region is compiled anew.
-	maxFailures = 16
-	// maxRevisions is how often a region is compiled anew for the sake of one instruction. After that the
-	// instruction has no guard, and its accesses go where they go.
-	maxRevisions = 2
+	// maxFailures is how often the guard of an instruction may fail before there is none any more.
+	maxFailures = 64
+	// maxTrouble is how often a region may be left for addresses that are not where they were expected, before it is
+	// compiled anew with what is known by then; each time it may be twice as often.
+	maxTrouble = 64
+	// missTrouble is what an access counts that was looked at for being one of maxMisses.
+	missTrouble = 16
 )
 
 // failed is told that generated code was left for an access. If that was not for a page that is stored to for the first
-// time, it may be worth compiling the region anew with what is known by now.
+// time, the next code for it will know better.
 func (e *Engine) failed(number int, s *lir.Site) {
 	if e.front.narrow {
 		return
@@ -313,23 +315,21 @@ func (e *Engine) failed(number int, s *lir.Site) {
 	if looked {
 		*misses = maxMisses
 	}
+	d := e.cache.siteOwner(number)
 	switch {
 	case !ok || k == s.Seg && *e.flat.State(addr)&lir.Plain == 0:
 		return
 	case s.Guard || k == s.Seg:
 		e.failures[s.PC]++
-		if e.failures[s.PC]%maxFailures != 0 {
-			return
-		}
-	case !looked:
-		return
-	}
-	if e.revisions[s.PC]++; e.revisions[s.PC] > maxRevisions {
+		d.trouble++
+	case looked:
+		d.trouble += missTrouble
+	default:
 		return
 	}
 	e.hints[s.PC] = k
-	if d := e.cache.siteOwner(number); len(d.entries) > 0 {
-		Dbg[2]++
+	if len(d.entries) > 0 && d.trouble > maxTrouble<<e.revisions[d.entries[0]] {
+		e.revisions[d.entries[0]]++
 		e.cache.remove(d)
 		e.cache.dropJumps()
 	}
