@@ -45,6 +45,7 @@ type cache struct {
 	sites    []lir.Site
 	regions  []*compiled // in the order of their sites
 	pages    map[uint64][]*compiled
+	jumps    []int // entries of the table of indirect jumps that may be in use
 }
 
 func newCache(context unsafe.Pointer, align uint64) (*cache, error) {
@@ -73,16 +74,27 @@ func (c *cache) word(offset int) *uint64 { return (*uint64)(unsafe.Add(c.context
 
 func (c *cache) slotWord(n int) *uint64 { return c.word(lir.SlotsAt + 8*n) }
 
-// dropJumps empties the table of indirect jumps: an entry with a pc that belongs elsewhere never answers.
+// dropJumps empties the table of indirect jumps. An entry with a pc that belongs elsewhere never answers.
 func (c *cache) dropJumps() {
-	for n := range lir.JumpEntries {
-		*c.word(lir.JumpsAt + 16*n) = uint64(n+1) * c.align
+	if c.jumps == nil {
+		for n := range lir.JumpEntries {
+			c.jumps = append(c.jumps, n)
+		}
 	}
+	for _, n := range c.jumps {
+		c.dropJump(n)
+	}
+	c.jumps = c.jumps[:0]
 }
+
+func (c *cache) dropJump(n int) { *c.word(lir.JumpsAt + 16*n) = uint64(n+1) * c.align }
+
+func (c *cache) jumpOf(pc uint64) int { return int(pc / c.align % lir.JumpEntries) }
 
 // jump puts an entry into the table of indirect jumps.
 func (c *cache) jump(pc uint64, code uintptr) {
-	n := int(pc / c.align % lir.JumpEntries)
+	n := c.jumpOf(pc)
+	c.jumps = append(c.jumps, n)
 	*c.word(lir.JumpsAt + 16*n) = pc
 	*c.word(lir.JumpsAt + 16*n + 8) = uint64(code)
 }
@@ -153,6 +165,9 @@ func (c *cache) siteOwner(number int) *compiled {
 // remove makes a region unreachable. Its bytes stay until everything is dropped.
 func (c *cache) remove(d *compiled) {
 	for _, pc := range d.entries {
+		if n := c.jumpOf(pc); *c.word(lir.JumpsAt + 16*n) == pc {
+			c.dropJump(n)
+		}
 		delete(c.entry, pc)
 		delete(c.owner, pc)
 		for _, s := range c.incoming[pc] {

@@ -17,6 +17,8 @@ const (
 	warm = threshold / 8
 	// patience is how many blocks are executed one by one, after generated code was left, in the hope to come back to it.
 	patience = 32
+	// returnWeight is what a visit straight from generated code counts more: leaving it is expensive.
+	returnWeight = 7
 	// stretch is how many instructions are executed at a time without that hope.
 	stretch = 256
 	// weight is how many visits one that ends a stretch stands for.
@@ -76,6 +78,9 @@ func (h *heat) visit(e *Engine, pc uint64) bool {
 	v := h.at(pc)
 	if h.wait > 0 {
 		v.count++
+		if h.wait == patience {
+			v.count += returnWeight
+		}
 		if len(h.recent) < look {
 			h.recent = append(h.recent, e.glimpse(pc))
 		}

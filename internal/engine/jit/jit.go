@@ -158,7 +158,6 @@ func (e *Engine) written(page uint64) {
 		e.cache.remove(d)
 	}
 	delete(e.cache.pages, page)
-	e.cache.dropJumps()
 	e.writes[page]++
 }
 
@@ -211,6 +210,7 @@ func (e *Engine) code() uintptr {
 }
 
 var Dbg [16]int
+var Last = map[uint64]int{}
 
 // maxWrites is how often a page of code may be written to before it is left to interp.
 const maxWrites = 64
@@ -282,6 +282,7 @@ func (e *Engine) native(code uintptr, budget uint64) (left, rest uint64) {
 	case lir.LeftJump:
 		pc := e.m.Cells[ir.PC]
 		if code, ok := e.cache.entry[pc]; ok {
+			Dbg[12]++
 			e.cache.jump(pc, code)
 		}
 	case lir.LeftBudget:
@@ -316,14 +317,15 @@ func (e *Engine) failed(number int, s *lir.Site) {
 		*misses = maxMisses
 	}
 	d := e.cache.siteOwner(number)
+	if ok { if st:=*e.flat.State(addr); k!=s.Seg { Dbg[8]++; Last[s.PC]++; if st==0 {Dbg[13]++}; if st==3 {Dbg[14]++} } else {Dbg[9+st]++} }
 	switch {
 	case !ok || k == s.Seg && *e.flat.State(addr)&lir.Plain == 0:
 		return
-	case s.Guard || k == s.Seg:
-		e.failures[s.PC]++
-		d.trouble++
 	case looked:
 		d.trouble += missTrouble
+	case k == s.Seg:
+		e.failures[s.PC]++
+		d.trouble++
 	default:
 		return
 	}
@@ -331,7 +333,6 @@ func (e *Engine) failed(number int, s *lir.Site) {
 	if len(d.entries) > 0 && d.trouble > maxTrouble<<e.revisions[d.entries[0]] {
 		e.revisions[d.entries[0]]++
 		e.cache.remove(d)
-		e.cache.dropJumps()
 	}
 }
 

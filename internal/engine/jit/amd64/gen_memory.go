@@ -191,25 +191,25 @@ func (g *generator) guard(i *lir.Ins, firstSite int) {
 		g.TestRI8(base, i.Size-1)
 		g.Jcc(CondNE, leave)
 	}
-	if w == W64 && g.low(i) {
+	done := g.NewLabel()
+	d := g.operand(i.D)
+	switch {
+	case w == W32:
+		g.guardRange(i, base, leave)
+	case g.low(i):
 		g.Lea(W64, scratch1, Mem{Base: base, Index: NoReg, Disp: i.Off})
 		g.AluRM(Cmp, W64, scratch1, at(lir.LimitAt))
-		g.Jcc(CondAE, leave)
-	} else {
-		if w == W64 {
-			g.RorxRR(W64, scratch1, base, 32)
-			g.AluRI(Cmp, W32, scratch1, int32(g.h.First[i.Seg]>>32))
-			g.Jcc(CondNE, leave)
-		}
-		g.Lea(W32, scratch1, Mem{Base: base, Index: NoReg, Disp: i.Off})
-		g.AluRI(Cmp, W32, scratch1, -i.Span) // above 2^32 - Span
-		g.Jcc(CondA, leave)
+		g.Jcc(CondAE, g.later(func() { g.guardElsewhere(i, base, d, leave, done) }))
+	default:
+		g.RorxRR(W64, scratch1, base, 32)
+		g.AluRI(Cmp, W32, scratch1, int32(g.h.First[i.Seg]>>32))
+		g.Jcc(CondNE, g.later(func() { g.guardElsewhere(i, base, d, leave, done) }))
+		g.guardRange(i, base, leave)
 	}
 	if i.StoreSpan > 0 {
 		g.guardPage(i, base, i.StoreOff, leave)
 		g.guardPage(i, base, i.StoreOff+i.StoreSpan-1, leave)
 	}
-	d := g.operand(i.D)
 	to := scratch1
 	if d.kind == inReg {
 		to = d.reg
@@ -226,6 +226,49 @@ func (g *generator) guard(i *lir.Ins, firstSite int) {
 	if d.kind == inMem {
 		g.MovMR(W64, d.mem, to)
 	}
+	g.Bind(done)
+}
+
+// guardRange leaves unless the bytes of a guard are in one segment.
+func (g *generator) guardRange(i *lir.Ins, base Reg, leave Label) {
+	g.Lea(W32, scratch1, Mem{Base: base, Index: NoReg, Disp: i.Off})
+	g.AluRI(Cmp, W32, scratch1, -i.Span) // above 2^32 - Span
+	g.Jcc(CondA, leave)
+}
+
+// guardElsewhere is a guard for another segment than the expected one.
+func (g *generator) guardElsewhere(i *lir.Ins, base Reg, d operand, leave, done Label) {
+	g.looks = true
+	if base != scratch0 {
+		g.MovRR(W64, scratch0, base)
+	}
+	found := g.NewLabel()
+	g.LeaLabel(scratch1, found)
+	g.Jmp(g.lookup)
+	g.Bind(found)
+	g.Jcc(CondNE, leave)
+	g.AluMI(Sub, W32, at(lir.MissesAt), 1)
+	g.Jcc(CondS, leave)
+	g.guardRange(i, scratch0, leave)
+	if i.StoreSpan > 0 {
+		for _, off := range [2]int32{i.StoreOff, i.StoreOff + i.StoreSpan - 1} {
+			g.Lea(W32, scratch1, Mem{Base: scratch0, Index: NoReg, Disp: off})
+			g.ShiftRI(Shr, W32, scratch1, 12)
+			g.AluRM(Add, W64, scratch1, at(statesAt))
+			plain := g.NewLabel()
+			g.AluM8I(Cmp, Mem{Base: context, Index: scratch1, Scale: 1}, lir.Plain)
+			g.Jcc(CondE, plain)
+			g.guardReserved(i, scratch0, Mem{Base: context, Index: scratch1, Scale: 1}, leave)
+			g.Bind(plain)
+		}
+	}
+	g.AluRM(Add, W64, scratch0, at(biasAt))
+	if d.kind == inMem {
+		g.MovMR(W64, d.mem, scratch0)
+	} else {
+		g.MovRR(W64, d.reg, scratch0)
+	}
+	g.Jmp(done)
 }
 
 // guardPage leaves unless the page at an offset may be stored to. It may be when it holds a reservation of other bytes.
@@ -234,16 +277,21 @@ func (g *generator) guardPage(i *lir.Ins, base Reg, off int32, leave Label) {
 	plain := g.NewLabel()
 	g.AluM8I(Cmp, state, lir.Plain)
 	g.Jcc(CondNE, g.later(func() {
-		g.AluM8I(Cmp, state, lir.Plain|lir.Reserved)
-		g.Jcc(CondNE, leave)
-		g.Lea(g.word(), scratch1, Mem{Base: base, Index: NoReg, Disp: i.StoreOff - 7})
-		g.UnaryR(Neg, g.word(), scratch1)
-		g.AluRM(Add, g.word(), scratch1, at(lir.CellAt(ir.ReservationAddress)))
-		g.AluRI(Cmp, g.word(), scratch1, i.StoreSpan+14)
-		g.Jcc(CondBE, leave)
+		g.guardReserved(i, base, state, leave)
 		g.Jmp(plain)
 	}))
 	g.Bind(plain)
+}
+
+// guardReserved leaves unless a page is plain but for a reservation of other bytes than the guard's.
+func (g *generator) guardReserved(i *lir.Ins, base Reg, state Mem, leave Label) {
+	g.AluM8I(Cmp, state, lir.Plain|lir.Reserved)
+	g.Jcc(CondNE, leave)
+	g.Lea(g.word(), scratch1, Mem{Base: base, Index: NoReg, Disp: i.StoreOff - 7})
+	g.UnaryR(Neg, g.word(), scratch1)
+	g.AluRM(Add, g.word(), scratch1, at(lir.CellAt(ir.ReservationAddress)))
+	g.AluRI(Cmp, g.word(), scratch1, i.StoreSpan+14)
+	g.Jcc(CondBE, leave)
 }
 
 // via is the place of an access that a guard has checked.
@@ -397,8 +445,24 @@ func (g *generator) storeElsewhere(i *lir.Ins, v operand, leave Label) {
 	g.MovRR(W32, scratch1, scratch0)
 	g.ShiftRI(Shr, W32, scratch1, 12)
 	g.AluRM(Add, W64, scratch1, at(statesAt))
-	g.AluM8I(Cmp, Mem{Base: context, Index: scratch1, Scale: 1}, lir.Plain)
+	plain := g.NewLabel()
+	state := Mem{Base: context, Index: scratch1, Scale: 1}
+	g.AluM8I(Cmp, state, lir.Plain)
+	g.Jcc(CondE, plain)
+	g.AluM8I(Cmp, state, lir.Plain|lir.Reserved)
 	g.Jcc(CondNE, leave)
+	g.MovRR(W64, scratch1, scratch0)
+	g.AluRM(Xor, W64, scratch1, at(lir.CellAt(ir.ReservationAddress)))
+	g.ShiftRI(Shr, W64, scratch1, 3)
+	g.Jcc(CondNE, plain)
+	g.AluMI(Cmp, W64, at(lir.CellAt(ir.ReservationStatus)), 0)
+	g.Jcc(CondE, plain)
+	g.forget()
+	g.MovRR(W32, scratch1, scratch0)
+	g.ShiftRI(Shr, W32, scratch1, 12)
+	g.AluRM(Add, W64, scratch1, at(statesAt))
+	g.StoreI(1, state, lir.Plain)
+	g.Bind(plain)
 	g.MovRM(W64, scratch1, at(biasAt))
 	g.storeTo(i, v, Mem{Base: scratch1, Index: scratch0, Scale: 1})
 }
@@ -430,15 +494,20 @@ func (g *generator) reservedPage(i *lir.Ins, a *access, state Mem, leave, goOn L
 	g.Jcc(CondNE, other)
 	g.AluMI(Cmp, W64, at(lir.CellAt(ir.ReservationStatus)), 0)
 	g.Jcc(CondE, other)
-	for _, c := range [...]ir.Cell{ir.ReservationStatus, ir.ReservationAddress, ir.ReservationOwner} {
-		g.MovMI(W64, at(lir.CellAt(c)), 0)
-	}
-	g.MovMI(W64, at(lir.ReservedAt), 0)
+	g.forget()
 	state = g.state(a.guest, 0, i.Seg)
 	g.StoreI(1, state, lir.Plain)
 	g.Bind(other)
 	a.again()
 	g.Jmp(goOn)
+}
+
+// forget drops the reservation. Its page's state has to be set, too.
+func (g *generator) forget() {
+	for _, c := range [...]ir.Cell{ir.ReservationStatus, ir.ReservationAddress, ir.ReservationOwner} {
+		g.MovMI(W64, at(lir.CellAt(c)), 0)
+	}
+	g.MovMI(W64, at(lir.ReservedAt), 0)
 }
 
 // reserve marks the page of a reservation. The load before it has checked the address.

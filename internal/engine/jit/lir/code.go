@@ -34,7 +34,7 @@ const (
 	// JumpsAt is a direct-mapped table of entries for indirect jumps: 8 bytes of pc and 8 of the code's address, at
 	// (pc / Align) mod JumpEntries.
 	JumpsAt     = 0x300000
-	JumpEntries = 1 << 13
+	JumpEntries = 1 << 16
 )
 
 // Bits of a page's state.
