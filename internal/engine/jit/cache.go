@@ -17,10 +17,10 @@ const codeSize = 64 << 20
 // A compiled is the code of a region.
 type compiled struct {
 	entries []uint64 // pcs at which it is entered
-	slots   []int
 	pages   []uint64
-	sites   int // number of the first one
-	trouble int // how often it was left for addresses that were elsewhere
+	sites   int    // number of the first one
+	number  uint32 // of its map of cells to registers
+	trouble int    // how often it was left for addresses that were elsewhere
 }
 
 // A slot is an edge that leaves a region.
@@ -28,6 +28,8 @@ type slot struct {
 	pc   uint64
 	ends bool    // pc is in a delay slot: no code begins there
 	stub uintptr // the code that returns to the engine
+	cold uintptr // the code that writes the registers back
+	from uint32  // number of the region's map
 }
 
 // A cache holds an engine's generated code and the tables by which one piece finds another.
@@ -39,6 +41,7 @@ type cache struct {
 	align   uint64
 
 	entry    map[uint64]uintptr // by pc
+	warm     map[uint64]uintptr // by pc: without loading registers
 	owner    map[uint64]*compiled
 	slots    []slot
 	incoming map[uint64][]int // slots by the pc that they lead to
@@ -61,10 +64,8 @@ func newCache(context unsafe.Pointer, align uint64) (*cache, error) {
 
 // drop forgets all code.
 func (c *cache) drop() {
-	for n := range c.slots {
-		*c.slotWord(n) = 0
-	}
 	c.used = 0
+	c.warm = map[uint64]uintptr{}
 	c.entry, c.owner, c.incoming, c.pages = map[uint64]uintptr{}, map[uint64]*compiled{}, map[uint64][]int{}, map[uint64][]*compiled{}
 	c.slots, c.sites, c.regions = c.slots[:0], c.sites[:0], c.regions[:0]
 	c.dropJumps()
@@ -87,7 +88,22 @@ func (c *cache) dropJumps() {
 	c.jumps = c.jumps[:0]
 }
 
-func (c *cache) dropJump(n int) { *c.word(lir.JumpsAt + 16*n) = uint64(n+1) * c.align }
+func (c *cache) dropJump(n int) {
+	*c.word(lir.JumpsAt + 16*n) = uint64(n+1) * c.align
+	*c.word(lir.WarmJumpsAt + 32*n) = uint64(n+1) * c.align
+}
+
+// link makes a slot lead to the code for its pc, if there is some.
+func (c *cache) link(n int) {
+	s := &c.slots[n]
+	*c.slotWord(n), *c.word(lir.WarmAt + 8*n) = uint64(s.stub), uint64(s.cold)
+	if code, ok := c.entry[s.pc]; ok && !s.ends {
+		*c.slotWord(n) = uint64(code)
+		if warmLinks && c.owner[s.pc].number == s.from {
+			*c.word(lir.WarmAt + 8*n) = uint64(c.warm[s.pc])
+		}
+	}
+}
 
 func (c *cache) jumpOf(pc uint64) int { return int(pc / c.align % lir.JumpEntries) }
 
@@ -95,6 +111,9 @@ func (c *cache) jumpOf(pc uint64) int { return int(pc / c.align % lir.JumpEntrie
 func (c *cache) jump(pc uint64, code uintptr) {
 	n := c.jumpOf(pc)
 	c.jumps = append(c.jumps, n)
+	*c.word(lir.WarmJumpsAt + 32*n) = pc
+	*c.word(lir.WarmJumpsAt + 32*n + 8) = uint64(c.owner[pc].number)
+	*c.word(lir.WarmJumpsAt + 32*n + 16) = uint64(c.warm[pc])
 	*c.word(lir.JumpsAt + 16*n) = pc
 	*c.word(lir.JumpsAt + 16*n + 8) = uint64(code)
 }
@@ -105,7 +124,7 @@ func (c *cache) room(bytes, slots int) bool {
 }
 
 // add puts a compiled region into the cache. Edges of other regions that lead to it are linked, and its own.
-func (c *cache) add(r *lir.Region, code *lir.Code, pages []uint64) error {
+func (c *cache) add(r *lir.Region, code *lir.Code, pages []uint64, number uint32) error {
 	at := uint64(c.used)
 	size := uint64(len(code.Bytes))
 	if err := c.region.Writable(at, size); err != nil {
@@ -117,7 +136,7 @@ func (c *cache) add(r *lir.Region, code *lir.Code, pages []uint64) error {
 	}
 	c.used = (c.used + len(code.Bytes) + 15) &^ 15
 	base := uintptr(c.region.Base) + uintptr(at)
-	done := &compiled{pages: pages, sites: len(c.sites)}
+	done := &compiled{pages: pages, sites: len(c.sites), number: number}
 	c.regions = append(c.regions, done)
 	for n, offset := range code.Entries {
 		pc := r.Blocks[n].PC
@@ -125,23 +144,20 @@ func (c *cache) add(r *lir.Region, code *lir.Code, pages []uint64) error {
 			continue
 		}
 		c.entry[pc], c.owner[pc] = base+uintptr(offset), done
+		if warmLinks {
+			c.warm[pc] = base + uintptr(code.Warm[n])
+		}
 		done.entries = append(done.entries, pc)
 		for _, s := range c.incoming[pc] {
-			*c.slotWord(s) = uint64(c.entry[pc])
+			c.link(s)
 		}
 	}
 	for _, s := range code.Slots {
 		n := len(c.slots)
-		c.slots = append(c.slots, slot{s.Edge.PC, r.Delay && s.Edge.Next != s.Edge.PC+4, base + uintptr(s.Stub)})
-		done.slots = append(done.slots, n)
-		*c.slotWord(n) = uint64(c.slots[n].stub)
-		if c.slots[n].ends {
-			continue
-		}
+		ends := r.Delay && s.Edge.Next != s.Edge.PC+4
+		c.slots = append(c.slots, slot{s.Edge.PC, ends, base + uintptr(s.Stub), base + uintptr(s.Cold), number})
 		c.incoming[s.Edge.PC] = append(c.incoming[s.Edge.PC], n)
-		if to, ok := c.entry[s.Edge.PC]; ok {
-			*c.slotWord(n) = uint64(to)
-		}
+		c.link(n)
 	}
 	c.sites = append(c.sites, code.Sites...)
 	for _, p := range pages {
@@ -169,9 +185,10 @@ func (c *cache) remove(d *compiled) {
 			c.dropJump(n)
 		}
 		delete(c.entry, pc)
+		delete(c.warm, pc)
 		delete(c.owner, pc)
 		for _, s := range c.incoming[pc] {
-			*c.slotWord(s) = uint64(c.slots[s].stub)
+			c.link(s)
 		}
 	}
 	d.entries = nil

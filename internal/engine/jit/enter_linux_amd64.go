@@ -11,8 +11,11 @@ var supported = cpu.X86.HasBMI1 && cpu.X86.HasBMI2 && cpu.X86.HasPOPCNT
 
 var compile = amd64.Compile
 
-// guards says that the backend knows lir.Guard.
-const guards = true
+const (
+	// guards says that the backend knows lir.Guard, warm that it knows lir.Host.Warm.
+	guards, warmLinks = true, true
+	registers         = amd64.Registers
+)
 
 // enter runs generated code.
 //

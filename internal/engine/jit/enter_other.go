@@ -10,6 +10,8 @@ import (
 const (
 	supported = false
 	guards    = false
+	warmLinks = false
+	registers = 0
 )
 
 func compile(*lir.Region, lir.Host) (*lir.Code, error) {

@@ -46,7 +46,7 @@ func guard(b *lir.Block, narrow bool, allowed func(pc uint64) bool) {
 						break
 					}
 					// The cell's value itself is among the addresses, so that its segment can stand for theirs.
-				g = &group{hi: 1, storeLo: math.MaxInt32, storeHi: math.MinInt32}
+					g = &group{hi: 1, storeLo: math.MaxInt32, storeHi: math.MinInt32}
 					open[i.A.Cell] = g
 				}
 				g.add(n, i)

@@ -209,9 +209,6 @@ func (e *Engine) code() uintptr {
 	return e.cache.entry[pc]
 }
 
-var Dbg [16]int
-var Last = map[uint64]int{}
-
 // maxWrites is how often a page of code may be written to before it is left to interp.
 const maxWrites = 64
 
@@ -227,12 +224,11 @@ func (e *Engine) compile(pc uint64) {
 	h := lir.Host{
 		LowSegments: machine.FlatLowSegments, States: machine.FlatStates, Low: machine.FlatLow,
 		FirstSlot: len(e.cache.slots), FirstSite: len(e.cache.sites),
+		Warm: warmLinks, Map: e.front.number,
 	}
 	for _, s := range e.flat.Segments() {
 		h.First = append(h.First, s.First)
 	}
-	Dbg[0]++
-	Dbg[1] += e.front.steps
 	code, err := compile(r, h)
 	e.front.give(r)
 	if err != nil {
@@ -242,7 +238,7 @@ func (e *Engine) compile(pc uint64) {
 		e.drop()
 		return // it is hot: it comes again
 	}
-	if e.cache.add(r, code, pages) != nil {
+	if e.cache.add(r, code, pages, h.Map) != nil {
 		return // the host refuses to protect memory
 	}
 	for _, p := range pages {
@@ -268,7 +264,6 @@ func (e *Engine) native(code uintptr, budget uint64) (left, rest uint64) {
 		e.m.Cells[ir.Lo], e.m.Cells[ir.Hi] = uint64(int32(cells[ir.Lo])), uint64(int32(cells[ir.Hi]))
 	}
 	left = budget - now + uint64(n)
-	Dbg[4+(reason>>30)]++
 	e.heat.wait = patience
 	switch number := int(reason &^ lir.LeftMask); reason & lir.LeftMask {
 	case lir.LeftSite:
@@ -282,7 +277,6 @@ func (e *Engine) native(code uintptr, budget uint64) (left, rest uint64) {
 	case lir.LeftJump:
 		pc := e.m.Cells[ir.PC]
 		if code, ok := e.cache.entry[pc]; ok {
-			Dbg[12]++
 			e.cache.jump(pc, code)
 		}
 	case lir.LeftBudget:
@@ -317,7 +311,6 @@ func (e *Engine) failed(number int, s *lir.Site) {
 		*misses = maxMisses
 	}
 	d := e.cache.siteOwner(number)
-	if ok { if st:=*e.flat.State(addr); k!=s.Seg { Dbg[8]++; Last[s.PC]++; if st==0 {Dbg[13]++}; if st==3 {Dbg[14]++} } else {Dbg[9+st]++} }
 	switch {
 	case !ok || k == s.Seg && *e.flat.State(addr)&lir.Plain == 0:
 		return

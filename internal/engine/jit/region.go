@@ -1,7 +1,6 @@
 package jit
 
 import (
-	"cmp"
 	"math/bits"
 	"slices"
 
@@ -51,6 +50,8 @@ type front struct {
 	back          map[uint64]bool  // where calls return to
 	pages         []uint64         // that hold its code
 	steps         int
+	maps          maps
+	number        uint32 // of the region's map
 	spare         [][]lir.Ins
 }
 
@@ -342,10 +343,10 @@ func (f *front) weigh() {
 			}
 		}
 	}
-	var weight [ir.NumCells]uint64
+	var weight [64]uint64
 	for _, b := range r.Blocks {
 		use := func(o lir.Operand) {
-			if o.Kind == lir.Cell {
+			if o.Kind == lir.Cell && (o.Cell < 32 || o.Cell == ir.Lo || o.Cell == ir.Hi) {
 				weight[o.Cell] += uint64(b.Weight)
 			}
 		}
@@ -366,12 +367,10 @@ func (f *front) weigh() {
 		use(b.Term.Test.B)
 		use(b.Term.Target)
 	}
-	for c := ir.Cell(1); c < 64; c++ {
-		if weight[c] > 0 && (c < 32 || c == ir.Lo || c == ir.Hi) {
-			r.Mapped = append(r.Mapped, c)
-		}
+	f.number, r.Mapped = f.maps.choose(&weight)
+	for _, c := range r.Mapped {
+		r.Dirty[c] = true // in another region of the same map, perhaps
 	}
-	slices.SortStableFunc(r.Mapped, func(a, b ir.Cell) int { return cmp.Compare(weight[b], weight[a]) })
 }
 
 // fuse lets a branch on the result of a comparison compare by itself: it need not wait for the result.

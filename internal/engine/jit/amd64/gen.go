@@ -20,7 +20,8 @@ const (
 // pool are the registers for cells and temporaries; the last one is never given to a cell.
 var pool = [...]Reg{RBX, RBP, RSI, RDI, R8, R9, R10, R11, R12, R13, RCX}
 
-const maxMapped = len(pool) - 1
+// Registers is the number of cells that can be in registers.
+const Registers = len(pool) - 1
 
 // A generator compiles one region.
 type generator struct {
@@ -66,7 +67,7 @@ func Compile(r *lir.Region, h lir.Host) (*lir.Code, error) {
 	for c := range g.mapped {
 		g.mapped[c] = NoReg
 	}
-	for n, c := range r.Mapped[:min(len(r.Mapped), maxMapped)] {
+	for n, c := range r.Mapped[:min(len(r.Mapped), Registers)] {
 		g.mapped[c] = pool[n]
 		g.cells = append(g.cells, c)
 	}
@@ -100,6 +101,10 @@ func Compile(r *lir.Region, h lir.Host) (*lir.Code, error) {
 	g.entries()
 	if err := g.Link(0); err != nil {
 		return nil, fmt.Errorf("jit: %w", err)
+	}
+	for _, l := range g.blocks {
+		offset, _ := g.Offset(l)
+		g.code.Warm = append(g.code.Warm, offset)
 	}
 	g.code.Bytes = g.Buf
 	return g.code, nil
@@ -181,7 +186,7 @@ func (g *generator) later(f func()) Label {
 
 func (g *generator) block(n, next int) error {
 	b := g.r.Blocks[n]
-	free := append([]Reg{RCX}, pool[len(g.cells):maxMapped]...)
+	free := append([]Reg{RCX}, pool[len(g.cells):Registers]...)
 	place, slots := b.Place(len(free))
 	if slots > lir.MaxSpills {
 		return fmt.Errorf("jit: the block at %#x needs %d slots for temporaries", b.PC, slots)
@@ -244,14 +249,18 @@ func (g *generator) target(e lir.Edge) Label {
 
 // out leaves the region by an edge.
 func (g *generator) out(e lir.Edge) {
-	slot := len(g.code.Slots) + g.h.FirstSlot
-	g.code.Slots = append(g.code.Slots, lir.Slot{Edge: e})
-	at2 := &g.code.Slots[len(g.code.Slots)-1]
+	number := len(g.code.Slots) + g.h.FirstSlot
+	slot := lir.Slot{Edge: e}
+	if g.h.Warm {
+		g.JmpM(at(lir.WarmAt + 8*int32(number)))
+		slot.Cold = g.Len()
+	}
 	g.writeBack()
-	g.JmpM(at(lir.SlotsAt + 8*int32(slot)))
-	at2.Stub = g.Len()
+	g.JmpM(at(lir.SlotsAt + 8*int32(number)))
+	slot.Stub = g.Len()
+	g.code.Slots = append(g.code.Slots, slot)
 	g.setPC(e.PC, e.Next)
-	g.MovRI(scratch0, uint64(lir.LeftEdge|slot))
+	g.MovRI(scratch0, uint64(lir.LeftEdge|number))
 	g.Ret()
 }
 
@@ -297,24 +306,44 @@ func (g *generator) indirect(t *lir.Term) {
 		}
 		g.Jcc(CondE, g.blocks[e.Block])
 	}
-	g.writeBack()
 	shift := uint8(4 - bits.TrailingZeros64(g.r.Align))
 	g.MovRR(W32, scratch1, scratch0)
 	g.ShiftRI(Shl, W32, scratch1, shift)
 	g.AluRI(And, W32, scratch1, (lir.JumpEntries-1)<<4)
+	cold := g.NewLabel()
+	if g.h.Warm {
+		entry := Mem{Base: context, Index: scratch1, Scale: 2, Disp: lir.WarmJumpsAt}
+		g.AluRM(Cmp, W64, scratch0, entry)
+		g.Jcc(CondNE, cold)
+		entry.Disp += 8
+		g.AluMI(Cmp, W32, entry, int32(g.h.Map))
+		g.Jcc(CondNE, cold)
+		entry.Disp += 8
+		g.JmpM(entry)
+		g.cold = append(g.cold, func() { g.indirectCold(cold) })
+	} else {
+		g.indirectCold(cold)
+	}
+}
+
+// indirectCold writes the registers back and jumps to the pc in scratch0, whose index in the table is in scratch1.
+func (g *generator) indirectCold(l Label) {
+	g.Bind(l)
+	g.writeBack()
 	entry := Mem{Base: context, Index: scratch1, Scale: 1, Disp: lir.JumpsAt}
+	miss := g.NewLabel()
 	g.AluRM(Cmp, W64, scratch0, entry)
-	g.Jcc(CondNE, g.later(func() {
-		g.MovMR(W64, at(lir.CellAt(ir.PC)), scratch0)
-		if g.r.Delay {
-			g.AluRI(Add, g.word(), scratch0, 4)
-			g.MovMR(W64, at(lir.CellAt(ir.NextPC)), scratch0)
-		}
-		g.MovRI(scratch0, lir.LeftJump)
-		g.Ret()
-	}))
+	g.Jcc(CondNE, miss)
 	entry.Disp += 8
 	g.JmpM(entry)
+	g.Bind(miss)
+	g.MovMR(W64, at(lir.CellAt(ir.PC)), scratch0)
+	if g.r.Delay {
+		g.AluRI(Add, g.word(), scratch0, 4)
+		g.MovMR(W64, at(lir.CellAt(ir.NextPC)), scratch0)
+	}
+	g.MovRI(scratch0, lir.LeftJump)
+	g.Ret()
 }
 
 // operand finds a value.

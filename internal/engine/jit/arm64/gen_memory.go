@@ -164,6 +164,25 @@ func (g *generator) lookup(guest Reg) {
 	g.Ldp(X, scratch1, scratch2, scratch4, segmentBias)
 }
 
+// found is lookup for an access. It leaves if there is no segment, or if there were many such accesses.
+func (g *generator) found(guest Reg, leave Label) {
+	g.lookup(guest)
+	g.BCond(NE, leave)
+	g.Mem(LDRW, scratch3, context, lir.MissesAt)
+	g.RRI(SUBS, W, scratch3, scratch3, 1)
+	g.Mem(STRW, scratch3, context, lir.MissesAt)
+	g.BCond(MI, leave)
+}
+
+// foundState loads the state of the page of an address, in the segment that lookup has found, into scratch4; EQ says that it
+// is plain. guest may be scratch3, which is lost.
+func (g *generator) foundState(guest Reg) {
+	g.RRI(LSR, W, scratch3, guest, pageBits)
+	g.RRR(ADD, X, scratch3, scratch3, scratch2)
+	g.MemReg(LDRB, scratch4, context, scratch3, UXTX, false)
+	g.CmpImm(W, scratch4, lir.Plain)
+}
+
 // other puts the code for other segments behind the blocks: do is run when the segment is found, and done follows.
 func (g *generator) other(i *lir.Ins, a access, done Label, do func()) {
 	if !a.far {
@@ -171,12 +190,7 @@ func (g *generator) other(i *lir.Ins, a access, done Label, do func()) {
 	}
 	g.cold = append(g.cold, func() {
 		g.Bind(a.elsewhere)
-		g.lookup(a.guest)
-		g.BCond(NE, a.leave)
-		g.Mem(LDRW, scratch3, context, lir.MissesAt)
-		g.RRI(SUBS, W, scratch3, scratch3, 1)
-		g.Mem(STRW, scratch3, context, lir.MissesAt)
-		g.BCond(MI, a.leave)
+		g.found(a.guest, a.leave)
 		if misfits(i) {
 			g.CmpImm(W, a.guest, lastWhole)
 			g.BCond(HI, a.leave)
@@ -255,10 +269,7 @@ func (g *generator) storeMemory(i *lir.Ins, firstSite int) {
 			g.TstImm(W, a.guest, uint64(i.Size-1))
 			g.BCond(NE, a.leave)
 		}
-		g.RRI(LSR, W, scratch3, a.guest, pageBits)
-		g.RRR(ADD, X, scratch3, scratch3, scratch2)
-		g.MemReg(LDRB, scratch3, context, scratch3, UXTX, false)
-		g.CmpImm(W, scratch3, lir.Plain)
+		g.foundState(a.guest)
 		g.BCond(NE, a.leave)
 		g.storeTo(i, v, place{base: scratch1, index: a.guest})
 	})
@@ -411,32 +422,66 @@ func (g *generator) guard(i *lir.Ins, firstSite int) {
 	}
 	g.MovImm(scratch3, end-uint64(i.Span))
 	g.Cmp(X, scratch2, scratch3)
-	g.BCond(HI, leave)
-	if i.StoreSpan > 0 {
-		g.guardPage(i, base, i.StoreOff, leave)
-		g.guardPage(i, base, i.StoreOff+i.StoreSpan-1, leave)
+	d, store := g.dest(i.D)
+	done := g.NewLabel()
+	if w == W {
+		g.BCond(HI, leave)
+	} else {
+		g.BCond(HI, g.later(func() { g.guardElsewhere(i, base, d, leave, done) }))
 	}
-	d, done := g.dest(i.D)
+	for _, off := range storePages(i) {
+		g.add(X, scratch3, base, off)
+		g.stateOf(scratch3, i.Seg)
+		g.CmpImm(W, scratch4, lir.Plain)
+		plain := g.NewLabel()
+		g.BCond(NE, g.later(func() {
+			g.guardReserved(i, base, leave)
+			g.B(plain)
+		}))
+		g.Bind(plain)
+	}
 	g.RRR(ADD, X, d, g.bias(i.Seg), base)
-	done()
+	g.Bind(done)
+	store()
 }
 
-// guardPage leaves unless the page at an offset may be stored to. It may be when it holds a reservation of other bytes.
-func (g *generator) guardPage(i *lir.Ins, base Reg, off int32, leave Label) {
-	g.add(X, scratch3, base, int64(off))
-	g.stateOf(scratch3, i.Seg)
-	g.CmpImm(W, scratch4, lir.Plain)
-	plain := g.NewLabel()
-	g.BCond(NE, g.later(func() {
-		g.CmpImm(W, scratch4, lir.Plain|lir.Reserved)
-		g.BCond(NE, leave)
-		g.add(X, scratch3, base, int64(i.StoreOff)-7)
-		g.Mem(LDRX, scratch4, context, int64(lir.CellAt(ir.ReservationAddress)))
-		g.RRR(SUB, X, scratch4, scratch4, scratch3)
-		g.MovImm(scratch3, uint64(i.StoreSpan)+14)
-		g.Cmp(X, scratch4, scratch3)
-		g.BCond(LS, leave)
-		g.B(plain)
-	}))
-	g.Bind(plain)
+// storePages gives offsets of bytes on all pages that the stores of a guard go to.
+func storePages(i *lir.Ins) []int64 {
+	if i.StoreSpan == 0 {
+		return nil
+	}
+	return []int64{int64(i.StoreOff), int64(i.StoreOff) + int64(i.StoreSpan) - 1}
+}
+
+// guardElsewhere is the way of a guard where the addresses are not in the segment that they are expected in, or are close to
+// its end.
+func (g *generator) guardElsewhere(i *lir.Ins, base, d Reg, leave, done Label) {
+	g.found(base, leave)
+	g.Mov(W, scratch4, base)
+	g.add(X, scratch3, scratch4, int64(i.Off))
+	g.MovImm(scratch4, 1<<32-uint64(i.Span))
+	g.Cmp(X, scratch3, scratch4)
+	g.BCond(HI, leave)
+	for _, off := range storePages(i) {
+		g.add(X, scratch3, base, off)
+		g.foundState(scratch3)
+		plain := g.NewLabel()
+		g.BCond(EQ, plain)
+		g.guardReserved(i, base, leave)
+		g.Bind(plain)
+	}
+	g.RRR(ADD, X, d, scratch1, base)
+	g.B(done)
+}
+
+// guardReserved leaves unless the page whose state is in scratch4 may be stored to but for a reservation of other bytes.
+func (g *generator) guardReserved(i *lir.Ins, base Reg, leave Label) {
+	g.CmpImm(W, scratch4, lir.Plain|lir.Reserved)
+	g.BCond(NE, leave)
+	g.add(X, scratch3, base, int64(i.StoreOff)-7)
+	g.Mem(LDRX, scratch4, context, int64(lir.CellAt(ir.ReservationAddress)))
+	g.RRR(SUB, X, scratch4, scratch4, scratch3)
+	g.MovImm(scratch3, uint64(i.StoreSpan)+14)
+	g.Cmp(X, scratch4, scratch3)
+	g.BCond(LS, leave)
 }

@@ -31,6 +31,11 @@ const (
 	// SlotsAt are the addresses of code where edges that leave a region lead, 8 bytes each.
 	SlotsAt  = 0x10000
 	MaxSlots = 1 << 18
+	// WarmAt are, with the same numbers as SlotsAt, the addresses of code where edges lead with the registers as they are:
+	// to blocks of regions with the same map of cells to registers, or else to Slot.Cold.
+	WarmAt = 0x400000
+	// WarmJumpsAt is the table of indirect jumps for such blocks, JumpEntries of 32 bytes: pc, number of the map, address.
+	WarmJumpsAt = 0x600000
 	// JumpsAt is a direct-mapped table of entries for indirect jumps: 8 bytes of pc and 8 of the code's address, at
 	// (pc / Align) mod JumpEntries.
 	JumpsAt     = 0x300000
@@ -55,6 +60,7 @@ const (
 // A Slot is an edge that leaves a region.
 type Slot struct {
 	Edge Edge
+	Cold int // offset of the code that writes the registers back and goes on by SlotsAt; with Host.Warm
 	Stub int // offset of the code that returns to the engine
 }
 
@@ -62,6 +68,7 @@ type Slot struct {
 type Code struct {
 	Bytes   []byte
 	Entries []int // by block: offset of its entry from outside; -1 if it has none
+	Warm    []int // by block: offset of its beginning, where registers hold what they hold; with Host.Warm
 	Slots   []Slot
 	Sites   []Site
 }
@@ -76,6 +83,10 @@ type Host struct {
 	// States and Low are the offsets, from the context, of the tables of page states (1 MiB for each segment)
 	// and of the bytes of the segment number 0.
 	States, Low int32
+	// Warm asks for code that goes to other regions of the same map by way of WarmAt and WarmJumpsAt. Map is the number of
+	// the map. All mapped cells are Dirty then.
+	Warm bool
+	Map  uint32
 	// FirstSlot and FirstSite are the numbers of the region's first slot and site.
 	FirstSlot, FirstSite int
 }
