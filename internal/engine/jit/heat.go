@@ -10,11 +10,9 @@ import (
 
 const (
 	heatEntries = 1 << 14
-	// threshold is how many visits make the block at a pc worth compiling. Compiling takes as long as interp takes for about
-	// a thousand times the instructions.
-	threshold = 256
-	// warm is how many visits make a block worth compiling with others.
-	warm = threshold / 8
+	// usualThreshold is how many visits make the block at a pc worth compiling. Compiling takes as long as interp takes
+	// for about a thousand times the instructions.
+	usualThreshold = 256
 	// patience is how many blocks are executed one by one, after generated code was left, in the hope to come back to it.
 	patience = 32
 	// returnWeight is what a visit straight from generated code counts more: leaving it is expensive.
@@ -29,12 +27,14 @@ const (
 
 // heat finds what is executed often.
 type heat struct {
-	isa     *isa.ISA
-	jumps   []bool // by row
-	entries [heatEntries]visits
-	wait    int       // blocks to be executed one by one
-	recent  []glimpse // while looking
-	aligned bool
+	isa   *isa.ISA
+	jumps []bool // by row
+	// threshold is how many visits make a block worth compiling; an eighth of it, with others.
+	threshold uint32
+	entries   [heatEntries]visits
+	wait      int       // blocks to be executed one by one
+	recent    []glimpse // while looking
+	aligned   bool
 }
 
 // A glimpse is what is seen at the beginning of a block.
@@ -53,7 +53,7 @@ type visits struct {
 var jumpRows sync.Map // *isa.ISA to []bool
 
 func (h *heat) init(i *isa.ISA) {
-	h.isa = i
+	h.isa, h.threshold = i, usualThreshold
 	rows, ok := jumpRows.Load(i)
 	if !ok {
 		jumps := make([]bool, len(i.Rows))
@@ -87,12 +87,12 @@ func (h *heat) visit(e *Engine, pc uint64) bool {
 	} else {
 		v.count += weight
 	}
-	if v.count < threshold {
+	if v.count < h.threshold {
 		return false
 	}
 	if !v.looked {
 		v.looked = true
-		v.count, h.wait = threshold-8, look
+		v.count, h.wait = h.threshold-min(8, h.threshold), look
 		h.recent = h.recent[:0]
 		return false
 	}
@@ -121,7 +121,7 @@ func (h *heat) hot() []uint64 {
 	slices.SortStableFunc(blocks, func(a, b block) int { return cmp.Compare(b.count, a.count) })
 	var list []uint64
 	for _, b := range blocks {
-		if v := h.at(b.pc); v.looked || v.count >= warm {
+		if v := h.at(b.pc); v.looked || v.count >= h.threshold/8 {
 			list = append(list, b.pc)
 		}
 	}

@@ -20,7 +20,7 @@ import (
 )
 
 // ErrUnsupported is wrapped by the error of New where the host cannot run generated code.
-var ErrUnsupported = errors.New("there is no compiler for this host")
+var ErrUnsupported = fmt.Errorf("there is no compiler for this host: %w", errors.ErrUnsupported)
 
 // slice bounds the instructions of one stay in generated code, so that the runtime gets its turn.
 const slice = 100_000

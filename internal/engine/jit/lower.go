@@ -29,13 +29,14 @@ type lowerer struct {
 
 	// The instruction that is being lowered.
 	instruction
-	pc     uint64
-	here   target // pc, as the instruction leaves it
-	next   target // next pc
-	before target // next pc before the instruction
-	values []lir.Operand
-	effect bool // something has changed: it cannot be left any more
-	failed bool // it cannot be compiled
+	pc       uint64
+	here     target // pc, as the instruction leaves it
+	next     target // next pc
+	before   target // next pc before the instruction
+	values   []lir.Operand
+	effect   bool // something has changed: it cannot be left any more
+	failed   bool // it cannot be compiled
+	reserves bool // it has begun a reservation
 }
 
 type known struct {

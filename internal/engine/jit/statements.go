@@ -27,7 +27,7 @@ func (l *lowerer) lower(i instruction, pc uint64, next target) bool {
 		return false
 	}
 	l.instruction, l.pc, l.here, l.before, l.next = i, pc, at(pc), next, next
-	l.effect, l.failed = false, false
+	l.effect, l.failed, l.reserves = false, false, false
 	if cap(l.values) < i.fn.Nodes {
 		l.values = make([]lir.Operand, i.fn.Nodes)
 	}
@@ -96,7 +96,9 @@ func (l *lowerer) set(c ir.Cell, n *ir.Node) {
 	}
 	v, ok := l.constant(n)
 	l.put(n, lir.CellOf(c), m)
-	l.known[c] = known{ok, v}
+	if c < 32 || c == ir.Lo || c == ir.Hi { // stores may change those of a reservation
+		l.known[c] = known{ok, v}
+	}
 	l.written |= 1 << c
 	l.effect = true
 }
@@ -107,9 +109,13 @@ func (l *lowerer) setCell(c ir.Cell, n *ir.Node) {
 		l.here = l.target(n)
 	case ir.NextPC:
 		l.next = l.target(n)
-	case ir.ReservationAddress:
+	case ir.ReservationStatus:
 		l.set(c, n)
-		if _, ok := l.constant(n); !ok {
+		v, ok := l.constant(n)
+		l.reserves = !ok || v != 0
+	case ir.ReservationAddress: // its status has been set before
+		l.set(c, n)
+		if l.reserves {
 			i := lir.Ins{Op: lir.Reserve, Size: 1}
 			l.address(&i, n)
 			l.emit(i)

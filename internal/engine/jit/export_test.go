@@ -1,0 +1,15 @@
+package jit
+
+import (
+	"github.com/flexemu/flexemu/internal/isa"
+	"github.com/flexemu/flexemu/internal/machine"
+)
+
+// NewEager makes an engine that compiles what it executes for the second time.
+func NewEager(i *isa.ISA, m *machine.Machine) (*Engine, error) {
+	e, err := New(i, m)
+	if err == nil {
+		e.heat.threshold = 2
+	}
+	return e, err
+}
