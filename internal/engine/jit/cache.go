@@ -40,6 +40,7 @@ type cache struct {
 	context unsafe.Pointer
 	align   uint64
 
+	version  uint32             // counts the changes of entry, from 1 on
 	entry    map[uint64]uintptr // by pc
 	warm     map[uint64]uintptr // by pc: without loading registers
 	owner    map[uint64]*compiled
@@ -65,6 +66,7 @@ func newCache(context unsafe.Pointer, align uint64) (*cache, error) {
 // drop forgets all code.
 func (c *cache) drop() {
 	c.used = 0
+	c.version++
 	c.warm = map[uint64]uintptr{}
 	c.entry, c.owner, c.incoming, c.pages = map[uint64]uintptr{}, map[uint64]*compiled{}, map[uint64][]int{}, map[uint64][]*compiled{}
 	c.slots, c.sites, c.regions = c.slots[:0], c.sites[:0], c.regions[:0]
@@ -125,6 +127,7 @@ func (c *cache) room(bytes, slots int) bool {
 
 // add puts a compiled region into the cache. Edges of other regions that lead to it are linked, and its own.
 func (c *cache) add(r *lir.Region, code *lir.Code, pages []uint64, number uint32) error {
+	c.version++
 	at := uint64(c.used)
 	size := uint64(len(code.Bytes))
 	if err := c.region.Writable(at, size); err != nil {
@@ -180,6 +183,7 @@ func (c *cache) siteOwner(number int) *compiled {
 
 // remove makes a region unreachable. Its bytes stay until everything is dropped.
 func (c *cache) remove(d *compiled) {
+	c.version++
 	for _, pc := range d.entries {
 		if n := c.jumpOf(pc); *c.word(lir.JumpsAt + 16*n) == pc {
 			c.dropJump(n)

@@ -29,11 +29,12 @@ const (
 type heat struct {
 	isa   *isa.ISA
 	jumps []bool // by row
-	// threshold is how many visits make a block worth compiling; an eighth of it, with others.
+	// threshold is how many visits make a block worth compiling; a sixteenth of it, with others.
 	threshold uint32
 	entries   [heatEntries]visits
 	wait      int       // blocks to be executed one by one
 	recent    []glimpse // while looking
+	looking   bool      // at what is executed, into recent
 	aligned   bool
 }
 
@@ -48,6 +49,7 @@ type visits struct {
 	count  uint32
 	span   uint16 // instructions up to the next block; 0: not known
 	looked bool   // what is executed after it has been looked at
+	none   uint32 // version of the code cache that has no code for pc; 0: not known
 }
 
 var jumpRows sync.Map // *isa.ISA to []bool
@@ -81,7 +83,7 @@ func (h *heat) visit(e *Engine, pc uint64) bool {
 		if h.wait == patience {
 			v.count += returnWeight
 		}
-		if len(h.recent) < look {
+		if h.looking && len(h.recent) < look {
 			h.recent = append(h.recent, e.glimpse(pc))
 		}
 	} else {
@@ -90,13 +92,13 @@ func (h *heat) visit(e *Engine, pc uint64) bool {
 	if v.count < h.threshold {
 		return false
 	}
-	if !v.looked {
-		v.looked = true
-		v.count, h.wait = h.threshold-min(8, h.threshold), look
+	if !v.looked || !h.looking {
+		v.looked, h.looking = true, true
+		v.count, h.wait = h.threshold-h.threshold/4, look
 		h.recent = h.recent[:0]
 		return false
 	}
-	v.count, v.looked = 1, false
+	v.count, v.looked, h.looking = 1, false, false
 	return true
 }
 
@@ -121,7 +123,7 @@ func (h *heat) hot() []uint64 {
 	slices.SortStableFunc(blocks, func(a, b block) int { return cmp.Compare(b.count, a.count) })
 	var list []uint64
 	for _, b := range blocks {
-		if v := h.at(b.pc); v.looked || v.count >= h.threshold/8 {
+		if v := h.at(b.pc); v.looked || v.count >= h.threshold/16 {
 			list = append(list, b.pc)
 		}
 	}

@@ -199,8 +199,12 @@ func (e *Engine) code() uintptr {
 		return 0
 	}
 	pc := e.m.Cells[ir.PC]
-	if code, ok := e.cache.entry[pc]; ok {
-		return code
+	v := e.heat.at(pc)
+	if v.none != e.cache.version {
+		if code, ok := e.cache.entry[pc]; ok {
+			return code
+		}
+		v.none = e.cache.version
 	}
 	if !e.heat.begins() || !e.heat.visit(e, pc) {
 		return 0

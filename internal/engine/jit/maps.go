@@ -8,14 +8,14 @@ import (
 )
 
 // maps are the assignments of cells to registers of the host that regions have. Regions with the same one go over to each
-// other without moving anything, so a new region takes one that is there if it is nearly as good as its own would be.
+// other without moving anything, so a new region takes one that is there unless its own would be better by more than that.
 type maps struct {
 	list  [][]ir.Cell
 	usage [64]uint64 // of cells, by all regions so far
 }
 
-// nearly is the part of the weight of its own map, in percent, that another's has to have.
-const nearly = 90
+// moving is what it costs to come from a region of another map and to go back to one, in uses of cells that are in memory.
+const moving = 120
 
 // choose gives the map for a region whose cells have these weights.
 func (m *maps) choose(weight *[64]uint64) (number uint32, cells []ir.Cell) {
@@ -40,11 +40,11 @@ func (m *maps) choose(weight *[64]uint64) (number uint32, cells []ir.Cell) {
 	}
 	best, at := uint64(0), -1
 	for n, cells := range m.list {
-		if s := sum(cells); s > best {
+		if s := sum(cells); s > best || at < 0 {
 			best, at = s, n
 		}
 	}
-	if at >= 0 && best*100 >= sum(own)*nearly {
+	if at >= 0 && best+moving >= sum(own) {
 		return uint32(at), m.list[at]
 	}
 	m.list = append(m.list, own)
