@@ -28,7 +28,8 @@ const (
 // pool are the registers for cells and temporaries; the last ones are never given to cells.
 var pool = [...]Reg{X3, X4, X5, X6, X7, X8, X9, X10, X11, X12, X13, X14, X15, X19, X20, X21, X22, X23}
 
-const maxMapped = len(pool) - 4
+// Registers is the number of cells that can be in registers.
+const Registers = len(pool) - 4
 
 // A generator compiles one region.
 type generator struct {
@@ -41,13 +42,16 @@ type generator struct {
 	cold   []func() // code that is rarely run, behind the rest
 	leave  Label    // writes the registers back and returns; scratch0 tells why
 	code   *lir.Code
-	stubs  []Label // of the slots
+	slots  []slot
 
 	// The block that is being compiled.
 	b     *lir.Block
 	temps []operand
 	marks []Label
 }
+
+// A slot has the places that a lir.Slot says, before the code is finished.
+type slot struct{ cold, stub Label }
 
 // An operand is where a value is.
 type operand struct {
@@ -71,7 +75,7 @@ func Compile(r *lir.Region, h lir.Host) (*lir.Code, error) {
 	for c := range g.mapped {
 		g.mapped[c] = ZR
 	}
-	for n, c := range r.Mapped[:min(len(r.Mapped), maxMapped)] {
+	for n, c := range r.Mapped[:min(len(r.Mapped), Registers)] {
 		g.mapped[c] = pool[n]
 		g.cells = append(g.cells, c)
 	}
@@ -109,8 +113,15 @@ func Compile(r *lir.Region, h lir.Host) (*lir.Code, error) {
 			g.code.Entries[n] = g.Offset(l)
 		}
 	}
-	for n, l := range g.stubs {
-		g.code.Slots[n].Stub = g.Offset(l)
+	for _, l := range g.blocks {
+		g.code.Warm = append(g.code.Warm, g.Offset(l))
+	}
+	for n, s := range g.slots {
+		to := &g.code.Slots[n]
+		to.Stub = g.Offset(s.stub)
+		if h.Warm {
+			to.Cold = g.Offset(s.cold)
+		}
 	}
 	g.code.Bytes = g.Code()
 	return g.code, nil
@@ -265,17 +276,24 @@ func (g *generator) target(e lir.Edge) Label {
 
 // out leaves the region by an edge.
 func (g *generator) out(e lir.Edge) {
-	slot := len(g.code.Slots) + g.h.FirstSlot
-	stub := g.NewLabel()
+	number := len(g.code.Slots) + g.h.FirstSlot
+	s := slot{g.NewLabel(), g.NewLabel()}
 	g.code.Slots = append(g.code.Slots, lir.Slot{Edge: e})
-	g.stubs = append(g.stubs, stub)
+	g.slots = append(g.slots, s)
+	by := func(table int) {
+		g.MovImm(scratch3, uint64(table+8*number))
+		g.MemReg(LDRX, scratch3, context, scratch3, UXTX, false)
+		g.Br(scratch3)
+	}
+	if g.h.Warm {
+		by(lir.WarmAt)
+		g.Bind(s.cold)
+	}
 	g.writeBack()
-	g.MovImm(scratch3, uint64(lir.SlotsAt+8*slot))
-	g.MemReg(LDRX, scratch3, context, scratch3, UXTX, false)
-	g.Br(scratch3)
-	g.Bind(stub)
+	by(lir.SlotsAt)
+	g.Bind(s.stub)
 	g.setPC(e.PC, e.Next)
-	g.MovImm(scratch0, uint64(lir.LeftEdge|slot))
+	g.MovImm(scratch0, uint64(lir.LeftEdge|number))
 	g.Ret()
 }
 
@@ -315,23 +333,43 @@ func (g *generator) indirect(t *lir.Term) {
 		}
 		g.BCond(EQ, g.blocks[e.Block])
 	}
-	g.writeBack()
 	g.RRI(LSR, X, scratch3, scratch0, uint64(bits.TrailingZeros64(g.r.Align)))
 	g.RRI(AND, X, scratch3, scratch3, lir.JumpEntries-1)
+	if !g.h.Warm {
+		g.indirectCold()
+		return
+	}
+	cold := g.later(g.indirectCold)
+	g.RRRShift(ADD, X, scratch4, context, scratch3, LSL, 5)
+	g.add(X, scratch4, scratch4, lir.WarmJumpsAt)
+	g.Ldp(X, scratch1, scratch2, scratch4, 0)
+	g.Cmp(X, scratch0, scratch1)
+	g.BCond(NE, cold)
+	g.MovImm(scratch1, uint64(g.h.Map))
+	g.Cmp(W, scratch2, scratch1)
+	g.BCond(NE, cold)
+	g.Mem(LDRX, scratch4, scratch4, 16)
+	g.Br(scratch4)
+}
+
+// indirectCold writes the registers back and jumps to the pc in scratch0, whose index in the table is in scratch3.
+func (g *generator) indirectCold() {
+	g.writeBack()
 	g.RRRShift(ADD, X, scratch3, context, scratch3, LSL, 4)
 	g.add(X, scratch3, scratch3, lir.JumpsAt)
 	g.Ldp(X, scratch1, scratch2, scratch3, 0)
 	g.Cmp(X, scratch0, scratch1)
-	g.BCond(NE, g.later(func() {
-		g.Mem(STRX, scratch0, context, int64(lir.CellAt(ir.PC)))
-		if g.r.Delay {
-			g.RRI(ADD, g.word(), scratch0, scratch0, 4)
-			g.Mem(STRX, scratch0, context, int64(lir.CellAt(ir.NextPC)))
-		}
-		g.MovImm(scratch0, lir.LeftJump)
-		g.Ret()
-	}))
+	miss := g.NewLabel()
+	g.BCond(NE, miss)
 	g.Br(scratch2)
+	g.Bind(miss)
+	g.Mem(STRX, scratch0, context, int64(lir.CellAt(ir.PC)))
+	if g.r.Delay {
+		g.RRI(ADD, g.word(), scratch0, scratch0, 4)
+		g.Mem(STRX, scratch0, context, int64(lir.CellAt(ir.NextPC)))
+	}
+	g.MovImm(scratch0, lir.LeftJump)
+	g.Ret()
 }
 
 // add appends rd := rn + n. rd is not rn if n fits into no instruction.

@@ -4,6 +4,9 @@ import "github.com/flexemu/flexemu/internal/ir"
 
 // Generated code and the engine meet in the context, a piece of memory that a register of the host points to all the
 // time. Offsets into it are below; the bytes of guest memory and the states of pages follow it: see machine.Flat.
+//
+// What is read often must not agree with a cell in the lowest 12 bits of its offset: processors take a load for one of
+// what a store a moment ago has written if these bits are the same, and wait.
 const (
 	// Cells are 8 bytes each, by number. In a narrow region the upper halves of those with 32 bits do not count.
 	CellsAt = 0
@@ -19,13 +22,13 @@ const (
 	// ScratchAt is for the backend: 8 words.
 	ScratchAt = 0x840
 	// BiasAt is a table: what is to be added to a guest address of each segment to give the host's address.
-	BiasAt = 0x1000
+	BiasAt = 0x1400
 	// SegmentsAt is a direct-mapped table of the segments, SegmentEntries of 32 bytes each, by h ^ h>>8 of the upper half h of
 	// their addresses: h + 1, or 0; what BiasAt has; the offset of their table of page states from the context.
 	SegmentsAt     = 0x4000
 	SegmentEntries = 256
 	// SpillAt are the slots of temporaries without register, 8 bytes each.
-	SpillAt = 0x2000
+	SpillAt = 0x2400
 	// MaxSpills is the number of those.
 	MaxSpills = 512
 	// SlotsAt are the addresses of code where edges that leave a region lead, 8 bytes each.
