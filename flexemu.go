@@ -187,6 +187,14 @@ func newRun(k *bare.Kernel, m *machine.Machine, h Host, engine string) (*Run, er
 	return &Run{k.ISA, k, s, engine}, nil
 }
 
+// likewise names the engine for a run that begins from this one: the same, but a compiler may find no room this time.
+func (r *Run) likewise() string {
+	if r.engine == EngineJit {
+		return EngineAuto
+	}
+	return r.engine
+}
+
 // newEngine makes the engine of that name, and tells which one it is if the name leaves that open.
 func newEngine(i *ISA, m *machine.Machine, name string) (bare.Engine, string, error) {
 	if name != EngineInterp {

@@ -191,7 +191,7 @@ func (x *Index) at(ctx context.Context, n uint64, roots bool) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := newRun(x.run.kernel, m, quietHost{x.host}, x.run.engine)
+	r, err := newRun(x.run.kernel, m, quietHost{x.host}, x.run.likewise())
 	if err != nil {
 		return nil, err
 	}
@@ -469,5 +469,5 @@ func (r *Run) Fork(h Host) (*Run, error) {
 	if h == nil {
 		h = r.system.Host
 	}
-	return newRun(r.kernel, r.system.Machine.Fork(), h, r.engine)
+	return newRun(r.kernel, r.system.Machine.Fork(), h, r.likewise())
 }
