@@ -4,6 +4,7 @@
 package machine
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"slices"
@@ -37,6 +38,7 @@ type Machine struct {
 	stacks [2]stack  // left, right
 	// idle is true from the departure of a thread until Resume.
 	idle     bool
+	hashed   lastHashed
 	recorder Recorder
 }
 
@@ -170,7 +172,11 @@ func (m *Machine) Threads() int {
 
 // EncodeThread gives the running thread's bytes: id 8, exit code 1, exited 1, then the layout, 8 bytes each.
 func (m *Machine) EncodeThread() []byte {
-	b := make([]byte, 0, m.ThreadSize())
+	return m.AppendThread(make([]byte, 0, m.ThreadSize()))
+}
+
+// AppendThread appends what EncodeThread gives.
+func (m *Machine) AppendThread(b []byte) []byte {
 	b = binary.BigEndian.AppendUint64(b, m.Cells[ir.ThreadID])
 	b = append(b, byte(m.Cells[ir.ThreadExit]), byte(m.Cells[ir.ThreadExited]))
 	for _, c := range m.layout {
@@ -193,10 +199,40 @@ func (m *Machine) stackRoot(right int) merkle.Hash {
 	s := &m.stacks[right]
 	root := s.root()
 	if !m.idle && s == m.active() {
-		hash := merkle.Keccak256(m.EncodeThread())
-		root = merkle.Pair(&root, &hash)
+		var room [384]byte // for any instruction set's thread
+		root = m.hashed.stackRoot(m.AppendThread(room[:0]), &root)
 	}
 	return root
+}
+
+// lastHashed holds what was hashed last, with the hashes: the state after a step is the one before the next, and
+// most witnesses are of consecutive steps. It is compared with what is to be hashed before it is used, so it never
+// has to be told of a change. Its bytes are its own, and no fork's.
+type lastHashed struct {
+	thread    []byte // the running one; nil, which no thread is, if none was hashed
+	under     merkle.Hash
+	stack     merkle.Hash // root of the stack with thread on under
+	state     []byte      // nil if none was hashed
+	stateHash merkle.Hash
+}
+
+// stackRoot is the root of a stack with that thread on the root under.
+func (l *lastHashed) stackRoot(thread []byte, under *merkle.Hash) merkle.Hash {
+	if l.under != *under || !bytes.Equal(l.thread, thread) {
+		hash := merkle.Keccak256(thread)
+		l.stack = merkle.Pair(under, &hash)
+		l.thread, l.under = append(l.thread[:0], thread...), *under
+	}
+	return l.stack
+}
+
+// root is StateHash.
+func (l *lastHashed) root(state []byte) merkle.Hash {
+	if !bytes.Equal(l.state, state) {
+		l.stateHash = StateHash(state)
+		l.state = append(l.state[:0], state...)
+	}
+	return l.stateHash
 }
 
 // The scalars of an encoded state in order, with their sizes in bytes; what is no cell stands between them.
@@ -255,10 +291,14 @@ func (m *Machine) takeFields(b []byte, fields []field) []byte {
 }
 
 // Encode gives the state's bytes: memory root, pre-image key, scalars, stack roots.
-func (m *Machine) Encode() []byte { return m.encode(m.Mem.Root()) }
+func (m *Machine) Encode() []byte { return m.EncodeWithMemory(m.Mem.Root()) }
 
-func (m *Machine) encode(memory merkle.Hash) []byte {
-	b := make([]byte, 0, StateSize)
+// EncodeWithMemory is Encode for a machine made from a witness, whose memory root the caller keeps.
+func (m *Machine) EncodeWithMemory(memory merkle.Hash) []byte {
+	return m.appendState(make([]byte, 0, StateSize), memory)
+}
+
+func (m *Machine) appendState(b []byte, memory merkle.Hash) []byte {
 	b = append(b, memory[:]...)
 	b = append(b, m.Key[:]...)
 	b = m.appendFields(b, scalarsFront)
@@ -270,7 +310,16 @@ func (m *Machine) encode(memory merkle.Hash) []byte {
 }
 
 // Root is the commitment to the whole state: see StateHash.
-func (m *Machine) Root() merkle.Hash { return StateHash(m.Encode()) }
+func (m *Machine) Root() merkle.Hash {
+	var room [StateSize]byte
+	return m.hashed.root(m.appendState(room[:0], m.Mem.Root()))
+}
+
+// Commitment gives Encode and Root.
+func (m *Machine) Commitment() (state []byte, root merkle.Hash) {
+	state = m.Encode()
+	return state, m.hashed.root(state)
+}
 
 // The first byte of a state hash tells how the machine ended.
 const (
@@ -328,9 +377,6 @@ func FromWitness(layout []ir.Cell, state, thread []byte, under merkle.Hash) (*Ma
 	return m, nil
 }
 
-// EncodeWithMemory is Encode for a machine made from a witness, whose memory root the caller keeps.
-func (m *Machine) EncodeWithMemory(memory merkle.Hash) []byte { return m.encode(memory) }
-
 // Fork makes an independent machine that shares what does not change.
 func (m *Machine) Fork() *Machine {
 	for i := range m.stacks {
@@ -339,6 +385,7 @@ func (m *Machine) Fork() *Machine {
 	c := *m
 	c.Mem = m.Mem.Fork()
 	c.Hint = append([]byte(nil), m.Hint...)
+	c.hashed = lastHashed{} // the two may be used by different goroutines
 	c.recorder = nil
 	return &c
 }

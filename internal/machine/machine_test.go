@@ -114,3 +114,105 @@ func TestParkingDoesNotHash(t *testing.T) {
 		t.Error("a thread was hashed before somebody asked")
 	}
 }
+
+// checkRoot compares the root, and the state that it is of, with hashes made anew. The machine's only thread is on the
+// left stack.
+func checkRoot(t *testing.T, m *Machine, when string) {
+	t.Helper()
+	want := m.Encode()
+	stack := naiveStack([][]byte{m.EncodeThread()})
+	copy(want[stacksOffset:], stack[:])
+	state, root := m.Commitment()
+	if !bytes.Equal(state, want) {
+		t.Errorf("%s: the state is %x, want %x", when, state, want)
+	}
+	if again := m.Root(); root != StateHash(want) || again != root {
+		t.Errorf("%s: the root is %x, then %x, want %x", when, root, again, StateHash(want))
+	}
+}
+
+// TestRootFollowsChanges changes one part of a state after the other, and takes the changes back. The root is made of
+// hashes that the machine remembers.
+func TestRootFollowsChanges(t *testing.T) {
+	m := New([]ir.Cell{0, 1})
+	checkRoot(t, m, "new")
+	first := m.Root()
+	changes := map[string]func(){
+		"a register":     func() { m.Cells[1] ^= 5 },
+		"the thread":     func() { m.Cells[ir.ThreadExit] ^= 1 },
+		"a scalar":       func() { m.Cells[ir.Step] ^= 7 },
+		"the exit code":  func() { m.Cells[ir.ExitCode] ^= 3 },
+		"the halted bit": func() { m.Cells[ir.Exited] ^= 1 },
+		"the key":        func() { m.Key[3] ^= 9 },
+		"memory":         func() { m.Mem.WriteSlow(64, 8, true, m.Mem.ReadSlow(64, 8, true)^1) },
+	}
+	for name, change := range changes {
+		change()
+		checkRoot(t, m, name)
+		if m.Root() == first {
+			t.Errorf("%s does not change the root", name)
+		}
+		change()
+		checkRoot(t, m, name+" as before")
+		if m.Root() != first {
+			t.Errorf("%s, changed back, leads to another root", name)
+		}
+	}
+
+	if m.PushThread(); m.Root() == first {
+		t.Error("a thread more on the stack does not change the root")
+	}
+	if m.PopThread(); m.Root() != first {
+		t.Error("the root without the thread that ran last is not the one from before it was there")
+	}
+	m.Resume()
+	checkRoot(t, m, "resumed")
+
+	m.Cells[ir.Step]++ // so that the state is hashed
+	state, _ := m.Commitment()
+	m.Cells[ir.Step]++
+	copy(state, m.Encode())
+	checkRoot(t, m, "the next state was written over the one that was given")
+}
+
+// TestEqualStatesAreHashedOnce: every state of consecutive witnesses is asked for twice.
+func TestEqualStatesAreHashedOnce(t *testing.T) {
+	m := New([]ir.Cell{0, 1})
+	root := m.Root()
+	m.hashed.stateHash[9] ^= 1
+	if m.Root() == root {
+		t.Error("the state was hashed again")
+	}
+	m = New([]ir.Cell{0, 1})
+	under := m.Under()
+	before := m.stackRoot(0)
+	m.hashed.stack[9] ^= 1
+	if m.stackRoot(0) == before || m.Under() != under {
+		t.Error("the running thread was hashed again")
+	}
+}
+
+// TestForkRemembersForItself lets a machine and its forks hash different states at the same time, for the race
+// detector.
+func TestForkRemembersForItself(t *testing.T) {
+	m := New([]ir.Cell{0, 1})
+	root := m.Root()
+	var wait sync.WaitGroup
+	for n := range uint64(4) {
+		fork := m.Fork()
+		if fork.Root() != root {
+			t.Errorf("fork %d has another root", n)
+		}
+		wait.Go(func() {
+			for i := range uint64(20) {
+				fork.Cells[1], fork.Cells[ir.Step] = n, i
+				checkRoot(t, fork, "a fork")
+			}
+		})
+	}
+	for i := range uint64(20) {
+		m.Cells[1] = 100 + i
+		checkRoot(t, m, "beside forks")
+	}
+	wait.Wait()
+}

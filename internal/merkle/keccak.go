@@ -21,16 +21,21 @@ var sponges = sync.Pool{New: func() any {
 	return &sponge{Hash: h, Reader: h.(io.Reader)}
 }}
 
-// Keccak256 returns the legacy keccak-256 digest (Ethereum's) of the concatenated parts.
-func Keccak256(parts ...[]byte) (h Hash) {
+// Keccak256 returns the legacy keccak-256 digest (Ethereum's) of data.
+func Keccak256(data []byte) (h Hash) {
+	if !hashLane(&h, data) {
+		h = hashScalar(data)
+	}
+	return h
+}
+
+func hashScalar(data []byte) (h Hash) {
 	s := sponges.Get().(*sponge)
 	s.Reset()
-	for _, p := range parts {
-		for len(p) > 0 {
-			n := copy(s.buf[:], p)
-			s.Hash.Write(s.buf[:n])
-			p = p[n:]
-		}
+	for len(data) > 0 {
+		n := copy(s.buf[:], data)
+		s.Hash.Write(s.buf[:n])
+		data = data[n:]
 	}
 	s.Reader.Read(s.buf[:len(h)])
 	copy(h[:], s.buf[:])

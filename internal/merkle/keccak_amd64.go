@@ -40,6 +40,40 @@ func lanes4(dst, src *Hash, groups int)
 //go:noescape
 func lane1(dst, l, r *Hash)
 
+// absorb takes count blocks of rate bytes each into the state of a sponge. Word A[x, y] of the state is
+// state[x+5y].
+//
+//go:noescape
+func absorb(state *[stateWords]uint64, blocks *byte, count int)
+
+const (
+	stateWords = 25
+	rateWords  = 17 // of keccak-256: what the digest's 32 bytes, twice, leave of the state
+	rate       = 8 * rateWords
+)
+
+// hashLane sets dst = keccak256(data) if this host has a faster way than hashScalar, and tells so.
+func hashLane(dst *Hash, data []byte) bool {
+	if !useAVX512 {
+		return false
+	}
+	var state [stateWords]uint64
+	for len(data) >= rate {
+		count := min(len(data)/rate, maxPermutations)
+		absorb(&state, &data[0], count)
+		data = data[count*rate:]
+	}
+	var last [rate]byte
+	n := copy(last[:], data)
+	last[n] = 1 // the first bit of the padding; the last one may stand in the same byte
+	last[rate-1] |= 0x80
+	absorb(&state, &last[0], 1)
+	for w := range len(dst) / 8 {
+		binary.LittleEndian.PutUint64(dst[8*w:], state[w])
+	}
+	return true
+}
+
 // pairLane sets dst = keccak256(l ‖ r) if this host has a faster way than pairScalar, and tells so.
 func pairLane(dst, l, r *Hash) bool {
 	if useAVX512 {
@@ -48,8 +82,8 @@ func pairLane(dst, l, r *Hash) bool {
 	return useAVX512
 }
 
-// maxGroups bounds one call of the assembly, which the Go scheduler cannot interrupt, to about 10 µs.
-const maxGroups = 64
+// maxPermutations bounds one call of the assembly, which the Go scheduler cannot interrupt, to some 15 µs.
+const maxPermutations = 64
 
 // pairsLanes is HashPairs for as many of the first pairs as this host has a fast way for; it returns
 // their number. len(src) is 2·len(dst).
@@ -57,8 +91,8 @@ func pairsLanes(dst, src []Hash) int {
 	switch {
 	case useAVX512:
 		n := 0
-		for groups := len(dst) / 4; groups > 0; groups -= maxGroups {
-			g := min(groups, maxGroups)
+		for groups := len(dst) / 4; groups > 0; groups -= maxPermutations {
+			g := min(groups, maxPermutations)
 			lanes4(&dst[n], &src[2*n], g)
 			n += 4 * g
 		}
@@ -90,8 +124,7 @@ func pairsLanes(dst, src []Hash) int {
 func pairsAVX2(dst, src []Hash) {
 	const (
 		lanes = 4
-		words = 8  // 8-byte words of a pair
-		rate  = 17 // words of keccak-256's rate
+		words = 8 // 8-byte words of a pair
 	)
 	var state keccakf1600.StateX4
 	a := state.Initialize(false)
@@ -100,7 +133,7 @@ func pairsAVX2(dst, src []Hash) {
 			a[lanes*w+lane] = binary.LittleEndian.Uint64(src[2*lane+w/4][w%4*8:])
 		}
 		a[lanes*words+lane] = 1
-		a[lanes*(rate-1)+lane] = 1 << 63
+		a[lanes*(rateWords-1)+lane] = 1 << 63
 	}
 	state.Permute()
 	for lane := range dst {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"slices"
 )
 
 // FullSize is the number of bytes of a proof in the full form: the leaf and Depth siblings.
@@ -34,9 +35,11 @@ func (p *Proof) Root(leafIndex uint64) Hash {
 
 // AppendFull appends the full form, FullSize bytes: the leaf, then the siblings from the bottom.
 func (p *Proof) AppendFull(dst []byte) []byte {
-	dst = append(dst, p.Leaf[:]...)
+	n := len(dst)
+	dst = slices.Grow(dst, FullSize)[:n+FullSize]
+	siblings := dst[n+copy(dst[n:], p.Leaf[:]):]
 	for i := range p.Siblings {
-		dst = append(dst, p.Siblings[i][:]...)
+		*(*Hash)(siblings[LeafSize*i:]) = p.Siblings[i]
 	}
 	return dst
 }

@@ -92,17 +92,11 @@ const lengthSize = 8
 // was before.
 func Record(k *bare.Kernel, s *bare.System) (*Proof, error) {
 	m := s.Machine
-	state, thread, under := m.Encode(), m.EncodeThread(), m.Under()
+	state, pre := m.Commitment()
 	p := &Proof{
-		Step: m.Get(ir.Step), StateData: state, ISA: k.ISA.Name, Kernel: KernelName, Format: Format,
+		Step: m.Get(ir.Step), Pre: pre[:], StateData: state, ISA: k.ISA.Name, Kernel: KernelName, Format: Format,
 	}
-	pre := machine.StateHash(state)
-	p.Pre = pre[:]
-	r := &recorder{memory: m.Mem, fixed: k.FixedProofs(), next: 0}
-	if r.fixed { // the leaf at pc is there also when the step fetches nothing
-		r.proofs = append(r.proofs, m.Mem.Proof(m.Get(ir.PC)))
-	}
-	r.CloseLeaf()
+	r := newRecorder(m, k.FixedProofs())
 	m.SetRecorder(r)
 	err := s.Step()
 	m.SetRecorder(nil)
@@ -110,20 +104,19 @@ func Record(k *bare.Kernel, s *bare.System) (*Proof, error) {
 		return nil, err
 	}
 	post := m.Root()
-	p.Post = post[:]
-	p.ProofData = append(append(p.ProofData, thread...), under[:]...)
-	p.ProofData = r.append(p.ProofData)
+	p.Post, p.ProofData = post[:], r.finish()
 	if read := s.Read; read != nil {
 		p.OracleKey, p.OracleValue, p.OracleOffset = read.Key[:], read.Value, &read.Offset
 	}
 	return p, nil
 }
 
-// A recorder collects the memory proofs of a step.
+// A recorder makes the proof data of a step.
 type recorder struct {
 	memory *machine.Memory
 	fixed  bool
-	proofs []merkle.Proof
+	data   []byte // thread, stack below, memory proofs so far; if fixed, with zeroes up to the end of its room
+	proofs int    // how many memory proofs there are
 	next   int    // how many leaves were opened
 	open   uint64 // index of the open leaf, or noLeaf
 }
@@ -133,6 +126,35 @@ const noLeaf = ^uint64(0)
 // fixedProofs is how many memory proofs a witness with fixed places has.
 const fixedProofs = 3
 
+// newRecorder begins the proof data of a machine's next step.
+func newRecorder(m *machine.Machine, fixed bool) *recorder {
+	size := m.ThreadSize() + merkle.LeafSize
+	if fixed {
+		size += fixedProofs * merkle.FullSize
+	}
+	under := m.Under()
+	data := append(m.AppendThread(make([]byte, 0, size)), under[:]...)
+	r := &recorder{memory: m.Mem, fixed: fixed, data: data, open: noLeaf}
+	if fixed { // the leaf at pc is there also when the step fetches nothing
+		r.prove(m.Get(ir.PC))
+	}
+	return r
+}
+
+// prove adds the proof of the leaf that holds addr.
+func (r *recorder) prove(addr uint64) {
+	proof := r.memory.Proof(addr)
+	switch {
+	case !r.fixed:
+		r.data = proof.AppendCompact(r.data)
+	case r.proofs == fixedProofs:
+		panic(fmt.Sprintf("proof: a step touches more than the %d leaves that a witness holds", fixedProofs))
+	default:
+		r.data = proof.AppendFull(r.data)
+	}
+	r.proofs++
+}
+
 // Touch implements machine.Tracer.
 func (r *recorder) Touch(addr uint64, size uint8, _ bool) {
 	for _, leaf := range leaves(addr, size) {
@@ -140,8 +162,8 @@ func (r *recorder) Touch(addr uint64, size uint8, _ bool) {
 			continue
 		}
 		r.open = leaf
-		if r.next == len(r.proofs) {
-			r.proofs = append(r.proofs, r.memory.Proof(leaf*merkle.LeafSize))
+		if r.next == r.proofs {
+			r.prove(leaf * merkle.LeafSize)
 		}
 		r.next++
 	}
@@ -170,20 +192,12 @@ func (r *recorder) CloseLeaf() {
 	}
 }
 
-func (r *recorder) append(b []byte) []byte {
-	if !r.fixed {
-		for i := range r.proofs {
-			b = r.proofs[i].AppendCompact(b)
-		}
-		return b
+// finish gives the proof data; zeroes stand where a witness with fixed places has no proof.
+func (r *recorder) finish() []byte {
+	if r.fixed {
+		return r.data[:cap(r.data)]
 	}
-	if len(r.proofs) > fixedProofs {
-		panic(fmt.Sprintf("proof: a step touched %d leaves, a witness holds %d", len(r.proofs), fixedProofs))
-	}
-	for i := range r.proofs {
-		b = r.proofs[i].AppendFull(b)
-	}
-	return append(b, make([]byte, (fixedProofs-len(r.proofs))*merkle.FullSize)...)
+	return r.data
 }
 
 // ErrWrong says that a proof does not prove its step.
