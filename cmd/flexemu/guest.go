@@ -36,7 +36,7 @@ func (f *guestFlags) add(flags *pflag.FlagSet, resumes bool) {
 	flags.SetInterspersed(false)
 	flags.SortFlags = false
 	flags.StringVar(&f.kernel, "kernel", flexemu.KernelBare, "what answers system calls: `bare`")
-	flags.StringVar(&f.engine, "engine", flexemu.EngineAuto, "what executes instructions: `auto|jit|interp`")
+	flags.StringVar(&f.engine, "engine", flexemu.EngineAuto, "what executes instructions, `auto|jit|interp`; auto: jit, the compiler, where this host can have it, else interp")
 	flags.StringArrayVar(&f.env, "env", nil, "set `K=V` in the guest's environment; nothing is inherited (repeatable)")
 	flags.StringVar(&f.argv0, "argv0", "", "give the guest this `NAME` as its argument 0 instead of PROGRAM as it is written")
 	flags.StringVar(&f.start, "start", startLinux, "first stack, `linux|cannon`; cannon: that of Optimism's Cannon, whatever ARG and --env say")

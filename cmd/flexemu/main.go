@@ -123,7 +123,8 @@ func rootCommand() *cobra.Command {
 instruction sets (flexemu isa lists them). Everybody who runs it gets the same
 output, the same number of steps and, at every step, the same state, to which a
 root of 32 bytes commits. Any single step can be proven to a contract.`,
-		Example: `  GOOS=linux GOARCH=mips64 GOMIPS64=softfloat go build -o hello ./examples/go/hello
+		Example: `  GOOS=linux GOARCH=mips64 GOMIPS64=softfloat go build -o hello \
+      -ldflags '-X runtime.godebugDefault=madvdontneed=0,decoratemappings=0' ./examples/go/hello
   flexemu run hello
   flexemu prove --at 1000 -o proof.json hello
   flexemu verify proof.json`,
