@@ -200,7 +200,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: Check says %v, Load %v", name, checked, err)
 		}
 	}
-	for _, o := range []flexemu.Options{{Kernel: "linux"}, {Engine: "jit"}} {
+	for _, o := range []flexemu.Options{{Kernel: "linux"}, {Engine: "fast"}} {
 		if _, err := flexemu.Load(hello, o); err == nil || errors.As(err, &program) {
 			t.Errorf("%+v: %v", o, err)
 		}

@@ -248,6 +248,10 @@ func (e *Engine) compile(pc uint64) {
 	for _, p := range pages {
 		e.m.Mem.Watch(p)
 	}
+	if !e.front.maps.one && len(e.cache.regions) >= manyRegions {
+		e.front.maps.unite()
+		e.drop()
+	}
 }
 
 // native runs generated code with a budget of left instructions, and gives how many are left of it and how many
