@@ -17,10 +17,9 @@ const codeSize = 64 << 20
 // A compiled is the code of a region.
 type compiled struct {
 	entries []uint64 // pcs at which it is entered
-	pages   []uint64
-	sites   int    // number of the first one
-	number  uint32 // of its map of cells to registers
-	trouble int    // how often it was left for addresses that were elsewhere
+	sites   int      // number of the first one
+	number  uint32   // of its map of cells to registers
+	trouble int      // how often it was left for addresses that were elsewhere
 }
 
 // A slot is an edge that leaves a region.
@@ -139,7 +138,7 @@ func (c *cache) add(r *lir.Region, code *lir.Code, pages []uint64, number uint32
 	}
 	c.used = (c.used + len(code.Bytes) + 15) &^ 15
 	base := uintptr(c.region.Base) + uintptr(at)
-	done := &compiled{pages: pages, sites: len(c.sites), number: number}
+	done := &compiled{sites: len(c.sites), number: number}
 	c.regions = append(c.regions, done)
 	for n, offset := range code.Entries {
 		pc := r.Blocks[n].PC

@@ -243,7 +243,8 @@ func (e *Engine) compile(pc uint64) {
 		return // it is hot: it comes again
 	}
 	if e.cache.add(r, code, pages, h.Map) != nil {
-		return // the host refuses to protect memory
+		e.drop() // the host refuses to protect memory: older code on the same page may not be executable any more
+		return
 	}
 	for _, p := range pages {
 		e.m.Mem.Watch(p)

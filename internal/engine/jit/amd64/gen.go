@@ -75,7 +75,7 @@ func Compile(r *lir.Region, h lir.Host) (*lir.Code, error) {
 	for range r.Blocks {
 		g.blocks = append(g.blocks, g.NewLabel())
 	}
-	order := layout(r)
+	order := r.Layout()
 	for n, b := range order {
 		next := -1
 		if n+1 < len(order) {
@@ -108,30 +108,6 @@ func Compile(r *lir.Region, h lir.Host) (*lir.Code, error) {
 	}
 	g.code.Bytes = g.Buf
 	return g.code, nil
-}
-
-// layout orders the blocks so that most of them are followed by the one that they go on with.
-func layout(r *lir.Region) []int {
-	placed := make([]bool, len(r.Blocks))
-	var order []int
-	for start := range r.Blocks {
-		for b := int32(start); b != lir.Outside && !placed[b]; {
-			placed[b] = true
-			order = append(order, int(b))
-			switch t := &r.Blocks[b].Term; t.Kind {
-			case lir.Goto:
-				b = t.To.Block
-			case lir.Branch:
-				b = t.Else.Block
-				if b == lir.Outside || placed[b] {
-					b = t.To.Block
-				}
-			default:
-				b = lir.Outside
-			}
-		}
-	}
-	return order
 }
 
 // entries makes the ways in from outside: they load the registers.

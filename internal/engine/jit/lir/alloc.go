@@ -57,3 +57,27 @@ func (b *Block) Place(registers int) (place []int, slots int) {
 	}
 	return place, len(holder) - registers
 }
+
+// Layout gives the numbers of the blocks in an order so that most of them are followed by the one that they go on with.
+func (r *Region) Layout() []int {
+	placed := make([]bool, len(r.Blocks))
+	var order []int
+	for start := range r.Blocks {
+		for b := int32(start); b != Outside && !placed[b]; {
+			placed[b] = true
+			order = append(order, int(b))
+			switch t := &r.Blocks[b].Term; t.Kind {
+			case Goto:
+				b = t.To.Block
+			case Branch:
+				b = t.Else.Block
+				if b == Outside || placed[b] {
+					b = t.To.Block
+				}
+			default:
+				b = Outside
+			}
+		}
+	}
+	return order
+}
