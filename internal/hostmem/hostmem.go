@@ -5,6 +5,7 @@ package hostmem
 
 import (
 	"errors"
+	"os"
 	"unsafe"
 )
 
@@ -18,6 +19,12 @@ type Region struct {
 	Base unsafe.Pointer
 	Size uint64
 }
+
+// Round rounds a number of bytes up to whole pages of the host, which is what can be protected.
+func (r Region) Round(n int) int { return (n + pageSize - 1) &^ (pageSize - 1) }
+
+// pageSize is that of the host.
+var pageSize = os.Getpagesize()
 
 // Bytes gives the region as a slice.
 func (r Region) Bytes() []byte { return unsafe.Slice((*byte)(r.Base), r.Size) }

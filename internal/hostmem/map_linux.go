@@ -68,7 +68,7 @@ func (r Region) protect(offset, size uint64, protection int) error {
 	if size == 0 {
 		return nil
 	}
-	page := uint64(unix.Getpagesize())
+	page := uint64(pageSize)
 	from, to := offset&^(page-1), (offset+size+page-1)&^(page-1)
 	return unix.Mprotect(unsafe.Slice((*byte)(unsafe.Add(r.Base, from)), to-from), protection)
 }

@@ -62,9 +62,11 @@ func newCache(context unsafe.Pointer, align uint64) (*cache, error) {
 	return c, nil
 }
 
-// drop forgets all code.
+// drop forgets all code. If the host refuses to make its memory writable again, there is only the rest from then on.
 func (c *cache) drop() {
-	c.used = 0
+	if c.region.Writable(0, uint64(c.used)) == nil {
+		c.used = 0
+	}
 	c.version++
 	c.warm = map[uint64]uintptr{}
 	c.entry, c.owner, c.incoming, c.pages = map[uint64]uintptr{}, map[uint64]*compiled{}, map[uint64][]int{}, map[uint64][]*compiled{}
@@ -121,22 +123,21 @@ func (c *cache) jump(pc uint64, code uintptr) {
 
 // room tells whether there is room for some code more.
 func (c *cache) room(bytes, slots int) bool {
-	return c.used+bytes <= codeSize && len(c.slots)+slots <= lir.MaxSlots
+	return c.used+c.region.Round(bytes) <= codeSize && len(c.slots)+slots <= lir.MaxSlots
 }
 
-// add puts a compiled region into the cache. Edges of other regions that lead to it are linked, and its own.
+// add puts a compiled region into the cache. Edges of other regions that lead to it are linked, and its own. Its code
+// begins on a page of its own: then memory goes from writable to executable and not back until all is dropped. Each
+// change stops all processors.
 func (c *cache) add(r *lir.Region, code *lir.Code, pages []uint64, number uint32) error {
 	c.version++
 	at := uint64(c.used)
 	size := uint64(len(code.Bytes))
-	if err := c.region.Writable(at, size); err != nil {
-		return err
-	}
 	copy(c.region.Bytes()[at:], code.Bytes)
 	if err := c.region.Executable(at, size); err != nil {
 		return err
 	}
-	c.used = (c.used + len(code.Bytes) + 15) &^ 15
+	c.used += c.region.Round(len(code.Bytes)) // the rest stays writable
 	base := uintptr(c.region.Base) + uintptr(at)
 	done := &compiled{sites: len(c.sites), number: number}
 	c.regions = append(c.regions, done)

@@ -114,15 +114,15 @@ func insert(b *lir.Block, groups []*group, narrow bool) {
 			b.Ins[n].Via = via
 		}
 	}
-	if len(before) == 0 {
-		return
-	}
-	list := make([]lir.Ins, 0, len(b.Ins)+len(before))
-	for n := range b.Ins {
-		if i := before[n]; i != nil {
-			list = append(list, *i)
+	// From the last one on: each goes to its place at once.
+	from := len(b.Ins)
+	b.Ins = append(b.Ins, make([]lir.Ins, len(before))...)
+	for to := len(b.Ins) - 1; to > from-1; to-- {
+		from--
+		b.Ins[to] = b.Ins[from]
+		if i := before[from]; i != nil {
+			to--
+			b.Ins[to] = *i
 		}
-		list = append(list, b.Ins[n])
 	}
-	b.Ins = list
 }

@@ -68,6 +68,7 @@ func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
 		isa: i, memory: m.Mem, narrow: i.Bits == 32, delay: slices.Contains(i.Thread, ir.NextPC),
 		segment: e.segment, guarded: func(pc uint64) bool { return e.failures[pc] < maxFailures },
 		compiled: func(pc uint64) bool { return e.cache.entry[pc] != 0 }, seen: map[uint64]bool{},
+		blocks: map[place]int{}, sure: map[place]bool{}, links: map[ir.Cell]bool{}, back: map[uint64]bool{},
 		before: map[uint64]*[32]uint8{}, after: map[uint64]*[32]uint8{},
 		meanings: make([]*meaning, len(i.Rows)),
 	}
@@ -234,7 +235,6 @@ func (e *Engine) compile(pc uint64) {
 		h.First = append(h.First, s.First)
 	}
 	code, err := compile(r, h)
-	e.front.give(r)
 	if err != nil {
 		return // the region is too odd; interp goes on
 	}

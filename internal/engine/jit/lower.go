@@ -266,13 +266,14 @@ func (l *lowerer) move(d, a lir.Operand, m mode) {
 	}
 }
 
-var binary = map[ir.Op]lir.Op{
+// The operations of lir that do the same as one of ir. What is not there is lir.Mov.
+var binary = [ir.Load]lir.Op{
 	ir.Add: lir.Add, ir.Sub: lir.Sub, ir.And: lir.And, ir.Or: lir.Or, ir.Xor: lir.Xor, ir.Mul: lir.Mul,
 	ir.Shl: lir.Shl, ir.ShrU: lir.ShrU, ir.ShrS: lir.ShrS,
 	ir.MulHighU: lir.MulHighU, ir.MulHighS: lir.MulHighS, ir.MulHighSU: lir.MulHighSU,
 }
 
-var unary = map[ir.Op]lir.Op{
+var unary = [ir.Load]lir.Op{
 	ir.Sext8: lir.Sext8, ir.Sext16: lir.Sext16, ir.Sext32: lir.Sext32,
 	ir.Clz: lir.Clz, ir.Ctz: lir.Ctz, ir.Popc: lir.Popc, ir.Bswap: lir.Bswap,
 }
@@ -434,8 +435,11 @@ func (l *lowerer) put64(n *ir.Node, d lir.Operand, m mode) bool {
 		if l.putZext(n, d) || l.putRotate(n, d) {
 			return true
 		}
-		op, ok := binary[n.Op]
-		if !ok {
+		op := lir.Mov
+		if int(n.Op) < len(binary) {
+			op = binary[n.Op]
+		}
+		if op == lir.Mov {
 			panic("jit: no lowering for the operation " + n.Op.String())
 		}
 		x, y := n.Args[0], n.Args[1]
@@ -567,7 +571,7 @@ func (l *lowerer) putLoad(n *ir.Node, d lir.Operand, m mode) bool {
 	load, sign := n, false
 	if n.Op != ir.Load {
 		load = n.Args[0]
-		size := map[ir.Op]uint8{ir.Sext8: 1, ir.Sext16: 2, ir.Sext32: 4}[n.Op]
+		size := [ir.Load]uint8{ir.Sext8: 1, ir.Sext16: 2, ir.Sext32: 4}[n.Op]
 		if load.Op != ir.Load || !l.late[load.ID] || load.Size != size {
 			return false
 		}

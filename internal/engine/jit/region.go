@@ -14,8 +14,8 @@ const (
 	// blockSize divides the guest's code into pieces, in bytes: blocks end where the next one begins, so that they are the same
 	// wherever they were come to from. At the end of a budget interp executes up to a block.
 	blockSize = 256
-	// typicalIns is the number of operations that there is room for in a block at first.
-	typicalIns = 256
+	// roomyIns is the number of operations that there is room for in a block, without moving them, at the least.
+	roomyIns = 64
 	// maxRegion bounds the instructions of a region.
 	maxRegion = 512
 	// maxGuesses bounds the comparisons in front of an indirect jump.
@@ -52,7 +52,45 @@ type front struct {
 	steps         int
 	maps          maps
 	number        uint32 // of the region's map
-	spare         [][]lir.Ins
+	room          rooms
+	lowerer       lowerer
+}
+
+// rooms keep the memory of a region's lists for the next region.
+type rooms struct {
+	blocks []lir.Block
+	ins    []lir.Ins // what is in use, and room behind it
+	sites  []lir.Site
+}
+
+// reset makes all room free again.
+func (r *rooms) reset() { r.blocks, r.ins, r.sites = r.blocks[:0], r.ins[:0], r.sites[:0] }
+
+// begin gives an empty block, whose lists lie in the room; end has to be called before the next one begins.
+func (r *rooms) begin() *lir.Block {
+	if len(r.blocks) == cap(r.blocks) {
+		r.blocks = make([]lir.Block, 0, maxRegion) // blocks are pointed to: the old ones stay where they are
+	}
+	r.blocks = append(r.blocks, lir.Block{})
+	if cap(r.ins)-len(r.ins) < roomyIns {
+		r.ins = make([]lir.Ins, 0, 8*maxRegion)
+	}
+	if cap(r.sites)-len(r.sites) < roomyIns {
+		r.sites = make([]lir.Site, 0, 2*maxRegion)
+	}
+	b := &r.blocks[len(r.blocks)-1]
+	b.Ins, b.Sites = r.ins[len(r.ins):], r.sites[len(r.sites):]
+	return b
+}
+
+// end takes what a block uses out of the room. One that did not find enough of it has a list of its own.
+func (r *rooms) end(b *lir.Block) {
+	if n := len(r.ins) + len(b.Ins); n <= cap(r.ins) {
+		r.ins = r.ins[:n]
+	}
+	if n := len(r.sites) + len(b.Sites); n <= cap(r.sites) {
+		r.sites = r.sites[:n]
+	}
 }
 
 // decode gives the instruction w, or false if it is none.
@@ -94,10 +132,14 @@ func (f *front) touch(pc uint64) {
 // compiled.
 func (f *front) build(pc uint64, hot []uint64, recent []glimpse, now glimpse) (*lir.Region, []uint64) {
 	f.region = &lir.Region{Narrow: f.narrow, Delay: f.delay, Align: f.isa.Align, Dirty: map[ir.Cell]bool{}}
-	f.blocks, f.links, f.back = map[place]int{}, map[ir.Cell]bool{}, map[uint64]bool{}
-	f.queue, f.starts, f.pages, f.steps = []place{f.normal(pc)}, nil, nil, 0
+	clear(f.blocks)
+	clear(f.links)
+	clear(f.back)
+	clear(f.sure)
+	f.queue, f.starts, f.pages, f.steps = append(f.queue[:0], f.normal(pc)), f.starts[:0], nil, 0
 	clear(f.before)
 	clear(f.after)
+	f.room.reset()
 	f.now = &now.segments
 	for n := len(recent) - 2; n >= 0; n-- {
 		f.before[recent[n].pc], f.after[recent[n].pc] = &recent[n].segments, &recent[n+1].segments
@@ -109,10 +151,9 @@ func (f *front) build(pc uint64, hot []uint64, recent []glimpse, now glimpse) (*
 			f.seen[pc] = true
 		}
 	}
-	f.sure = map[place]bool{f.queue[0]: true}
-	for len(f.queue) > 0 && f.steps < maxRegion {
-		p := f.queue[0]
-		f.queue = f.queue[1:]
+	f.sure[f.queue[0]] = true
+	for next := 0; next < len(f.queue) && f.steps < maxRegion; next++ {
+		p := f.queue[next]
 		if _, done := f.blocks[p]; done || !f.sure[p] && !f.wanted(p) {
 			continue
 		}
@@ -134,24 +175,6 @@ func (f *front) build(pc uint64, hot []uint64, recent []glimpse, now glimpse) (*
 	return f.region, f.pages
 }
 
-// take gives an empty list for operations, perhaps one that give got.
-func (f *front) take() []lir.Ins {
-	n := len(f.spare)
-	if n == 0 {
-		return make([]lir.Ins, 0, typicalIns)
-	}
-	list := f.spare[n-1]
-	f.spare = f.spare[:n-1]
-	return list
-}
-
-// give takes the lists of a region that is compiled.
-func (f *front) give(r *lir.Region) {
-	for _, b := range r.Blocks {
-		f.spare = append(f.spare, b.Ins[:0])
-	}
-}
-
 // wanted tells whether a block that others lead to belongs to the region.
 func (f *front) wanted(p place) bool { return p == f.normal(p.pc) && f.seen[p.pc] }
 
@@ -165,9 +188,10 @@ func (f *front) normal(pc uint64) place {
 
 // block lowers the instructions from a place on, up to a jump.
 func (f *front) block(p place) *lir.Block {
-	b := &lir.Block{PC: p.pc, Next: p.next, Weight: 1, Inner: p != f.normal(p.pc)}
-	b.Ins = f.take()
-	l := &lowerer{narrow: f.narrow, delay: f.delay, b: b}
+	b := f.room.begin()
+	b.PC, b.Next, b.Weight, b.Inner = p.pc, p.next, 1, p != f.normal(p.pc)
+	l := &f.lowerer
+	*l = lowerer{narrow: f.narrow, delay: f.delay, b: b, values: l.values}
 	before, after := f.now, f.now
 	if r := f.before[p.pc]; r != nil {
 		before, after = r, f.after[p.pc]
@@ -188,6 +212,7 @@ func (f *front) block(p place) *lir.Block {
 		for n := range b.Sites {
 			b.Sites[n].Left = b.Steps - b.Sites[n].Left
 		}
+		f.room.end(b)
 		return b
 	}
 	for pc/blockSize == p.pc/blockSize {

@@ -41,6 +41,8 @@ type generator struct {
 	b     *lir.Block
 	temps []operand
 	marks []Label
+
+	placer lir.Placer
 }
 
 // An operand is where a value is.
@@ -64,6 +66,11 @@ func at(disp int32) Mem { return Mem{Base: context, Index: NoReg, Disp: disp} }
 // Compile makes the code of a region.
 func Compile(r *lir.Region, h lir.Host) (*lir.Code, error) {
 	g := &generator{r: r, h: h, code: &lir.Code{Entries: make([]int, len(r.Blocks))}}
+	steps := 0
+	for _, b := range r.Blocks {
+		steps += int(b.Steps)
+	}
+	g.Buf = make([]byte, 0, 128*steps+1024) // most regions fit
 	for c := range g.mapped {
 		g.mapped[c] = NoReg
 	}
@@ -163,7 +170,7 @@ func (g *generator) later(f func()) Label {
 func (g *generator) block(n, next int) error {
 	b := g.r.Blocks[n]
 	free := append([]Reg{RCX}, pool[len(g.cells):Registers]...)
-	place, slots := b.Place(len(free))
+	place, slots := g.placer.Place(b, len(free))
 	if slots > lir.MaxSpills {
 		return fmt.Errorf("jit: the block at %#x needs %d slots for temporaries", b.PC, slots)
 	}

@@ -44,11 +44,11 @@ func (g *generator) compare(t lir.Test) Cond {
 	return conds[t.Cond][swapped]
 }
 
-var aluOps = map[lir.Op]AluOp{lir.Add: Add, lir.Sub: Sub, lir.And: And, lir.Or: Or, lir.Xor: Xor}
+var aluOps = [...]AluOp{lir.Add: Add, lir.Sub: Sub, lir.And: And, lir.Or: Or, lir.Xor: Xor}
 
-var shiftOps = map[lir.Op]ShiftOp{lir.Shl: Shl, lir.ShrU: Shr, lir.ShrS: Sar, lir.RotR: Ror}
+var shiftOps = [...]ShiftOp{lir.Shl: Shl, lir.ShrU: Shr, lir.ShrS: Sar, lir.RotR: Ror}
 
-var countOps = map[lir.Op]CountOp{lir.Clz: Lzcnt, lir.Ctz: Tzcnt, lir.Popc: Popcnt}
+var countOps = [...]CountOp{lir.Clz: Lzcnt, lir.Ctz: Tzcnt, lir.Popc: Popcnt}
 
 func (g *generator) instruction(i *lir.Ins, firstSite int) {
 	switch i.Op {
@@ -426,7 +426,7 @@ func (g *generator) selection(i *lir.Ins) {
 	done()
 }
 
-var extensions = map[lir.Op]struct {
+var extensions = [...]struct {
 	size   int
 	signed bool
 }{

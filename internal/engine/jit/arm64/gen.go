@@ -48,6 +48,8 @@ type generator struct {
 	b     *lir.Block
 	temps []operand
 	marks []Label
+
+	placer lir.Placer
 }
 
 // A slot has the places that a lir.Slot says, before the code is finished.
@@ -188,7 +190,7 @@ func (g *generator) later(f func()) Label {
 func (g *generator) block(n, next int) error {
 	b := g.r.Blocks[n]
 	free := pool[len(g.cells):]
-	place, slots := b.Place(len(free))
+	place, slots := g.placer.Place(b, len(free))
 	if slots > lir.MaxSpills {
 		return fmt.Errorf("jit: the block at %#x needs %d slots for temporaries", b.PC, slots)
 	}

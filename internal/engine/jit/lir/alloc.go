@@ -3,11 +3,23 @@ package lir
 // Spilled is what Place gives for a temporary that has no register: Spilled + n is slot number n.
 const Spilled = 1 << 16
 
+// A Placer assigns registers. It keeps its memory from block to block.
+type Placer struct {
+	place  []int
+	last   []int
+	holder []int32 // of each place in use: registers, then slots
+}
+
 // Place assigns registers to a block's temporaries: numbers 0 … registers-1, or slots in memory, from Spilled on,
 // when there are more of them alive at once. Temporaries are written once or more, but never read before.
-// slots is the number of slots.
-func (b *Block) Place(registers int) (place []int, slots int) {
-	last := make([]int, b.Temps)
+// slots is the number of slots. The result is the placer's, until the next call.
+func (p *Placer) Place(b *Block, registers int) (place []int, slots int) {
+	p.place, p.last = p.place[:0], p.last[:0]
+	for range b.Temps {
+		p.place, p.last = append(p.place, -1), append(p.last, 0)
+	}
+	place = p.place
+	last := p.last
 	use := func(at int) func(Operand) {
 		return func(o Operand) {
 			if o.Kind == Temp {
@@ -25,11 +37,7 @@ func (b *Block) Place(registers int) (place []int, slots int) {
 	end(b.Term.Target)
 	end(b.Term.Test.A)
 	end(b.Term.Test.B)
-	place = make([]int, b.Temps)
-	for n := range place {
-		place[n] = -1
-	}
-	var holder []int32 // of each place in use: registers, then slots
+	holder := p.holder[:0]
 	for range registers {
 		holder = append(holder, -1)
 	}
@@ -55,6 +63,7 @@ func (b *Block) Place(registers int) (place []int, slots int) {
 			}
 		}
 	}
+	p.holder = holder
 	return place, len(holder) - registers
 }
 
