@@ -2,17 +2,11 @@ package jit
 
 import (
 	"cmp"
-	"fmt"
-	"runtime"
 	"slices"
 	"unsafe"
 
 	"github.com/flexemu/flexemu/internal/engine/jit/lir"
-	"github.com/flexemu/flexemu/internal/hostmem"
 )
-
-// codeSize bounds the generated code of an engine. When it is full everything is dropped: what is still hot comes back.
-const codeSize = 64 << 20
 
 // A compiled is the code of a region.
 type compiled struct {
@@ -33,9 +27,6 @@ type slot struct {
 
 // A cache holds an engine's generated code and the tables by which one piece finds another.
 type cache struct {
-	region  hostmem.Region
-	cleanup runtime.Cleanup
-	used    int
 	context unsafe.Pointer
 	align   uint64
 
@@ -51,22 +42,14 @@ type cache struct {
 	jumps    []int // entries of the table of indirect jumps that may be in use
 }
 
-func newCache(context unsafe.Pointer, align uint64) (*cache, error) {
-	region, err := hostmem.ReserveCode(codeSize)
-	if err != nil {
-		return nil, fmt.Errorf("jit: %w", err)
-	}
-	c := &cache{region: region, context: context, align: align}
-	c.cleanup = runtime.AddCleanup(c, func(r hostmem.Region) { _ = r.Release() }, region)
+func newCache(context unsafe.Pointer, align uint64) *cache {
+	c := &cache{context: context, align: align}
 	c.drop()
-	return c, nil
+	return c
 }
 
-// drop forgets all code. If the host refuses to make its memory writable again, there is only the rest from then on.
+// drop forgets all code.
 func (c *cache) drop() {
-	if c.region.Writable(0, uint64(c.used)) == nil {
-		c.used = 0
-	}
 	c.version++
 	c.warm = map[uint64]uintptr{}
 	c.entry, c.owner, c.incoming, c.pages = map[uint64]uintptr{}, map[uint64]*compiled{}, map[uint64][]int{}, map[uint64][]*compiled{}
@@ -121,34 +104,20 @@ func (c *cache) jump(pc uint64, code uintptr) {
 	*c.word(lir.JumpsAt + 16*n + 8) = uint64(code)
 }
 
-// room tells whether there is room for some code more.
-func (c *cache) room(bytes, slots int) bool {
-	return c.used+c.region.Round(bytes) <= codeSize && len(c.slots)+slots <= lir.MaxSlots
-}
-
-// add puts a compiled region into the cache. Edges of other regions that lead to it are linked, and its own. Its code
-// begins on a page of its own: then memory goes from writable to executable and not back until all is dropped. Each
-// change stops all processors.
-func (c *cache) add(r *lir.Region, code *lir.Code, pages []uint64, number uint32) error {
+// add puts the code of a region into the cache. Edges of other regions that lead to it are linked, and its own.
+func (c *cache) add(r *result) {
 	c.version++
-	at := uint64(c.used)
-	size := uint64(len(code.Bytes))
-	copy(c.region.Bytes()[at:], code.Bytes)
-	if err := c.region.Executable(at, size); err != nil {
-		return err
-	}
-	c.used += c.region.Round(len(code.Bytes)) // the rest stays writable
-	base := uintptr(c.region.Base) + uintptr(at)
-	done := &compiled{sites: len(c.sites), number: number}
+	code := r.code
+	done := &compiled{sites: len(c.sites), number: r.number}
 	c.regions = append(c.regions, done)
 	for n, offset := range code.Entries {
-		pc := r.Blocks[n].PC
+		pc := r.blocks[n]
 		if _, taken := c.entry[pc]; offset < 0 || taken {
 			continue
 		}
-		c.entry[pc], c.owner[pc] = base+uintptr(offset), done
+		c.entry[pc], c.owner[pc] = r.base+uintptr(offset), done
 		if warmLinks {
-			c.warm[pc] = base + uintptr(code.Warm[n])
+			c.warm[pc] = r.base + uintptr(code.Warm[n])
 		}
 		done.entries = append(done.entries, pc)
 		for _, s := range c.incoming[pc] {
@@ -157,16 +126,22 @@ func (c *cache) add(r *lir.Region, code *lir.Code, pages []uint64, number uint32
 	}
 	for _, s := range code.Slots {
 		n := len(c.slots)
-		ends := r.Delay && s.Edge.Next != s.Edge.PC+4
-		c.slots = append(c.slots, slot{s.Edge.PC, ends, base + uintptr(s.Stub), base + uintptr(s.Cold), number})
+		ends := r.delay && s.Edge.Next != s.Edge.PC+4
+		c.slots = append(c.slots, slot{s.Edge.PC, ends, r.base + uintptr(s.Stub), r.base + uintptr(s.Cold), r.number})
 		c.incoming[s.Edge.PC] = append(c.incoming[s.Edge.PC], n)
 		c.link(n)
 	}
 	c.sites = append(c.sites, code.Sites...)
-	for _, p := range pages {
+	for _, p := range r.pages {
 		c.pages[p] = append(c.pages[p], done)
 	}
-	return nil
+}
+
+// skip leaves out a region that came too late. Its numbers are taken.
+func (c *cache) skip(r *result) {
+	c.regions = append(c.regions, &compiled{sites: len(c.sites), number: r.number})
+	c.slots = append(c.slots, make([]slot, len(r.code.Slots))...)
+	c.sites = append(c.sites, r.code.Sites...)
 }
 
 // siteOwner gives the region of a site.

@@ -182,6 +182,7 @@ func (l *loop) measure(t *testing.T) (m measures) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	e.alone = true // the same is compiled each time
 	reference, err := interp.New(l.isa, plainly)
 	if err != nil {
 		t.Fatal(err)

@@ -9,7 +9,7 @@ import (
 )
 
 const (
-	heatEntries = 1 << 14
+	heatEntries = 1 << 16
 	// usualThreshold is how many visits make the block at a pc worth compiling. Compiling takes as long as interp takes
 	// for about a thousand times the instructions.
 	usualThreshold = 256
@@ -45,11 +45,12 @@ type glimpse struct {
 }
 
 type visits struct {
-	pc     uint64
-	count  uint32
-	span   uint16 // instructions up to the next block; 0: not known
-	looked bool   // what is executed after it has been looked at
-	none   uint32 // version of the code cache that has no code for pc; 0: not known
+	pc      uint64
+	count   uint32
+	span    uint16  // instructions up to the next block; 0: not known
+	looked  bool    // what is executed after it has been looked at
+	version uint32  // of the code cache for which code is right
+	code    uintptr // for pc; 0 if there is none
 }
 
 var jumpRows sync.Map // *isa.ISA to []bool
@@ -162,7 +163,7 @@ func (h *heat) measure(e *Engine, pc uint64) uint16 {
 			return n
 		}
 		if h.jumps[row] {
-			if e.front.delay {
+			if e.delay {
 				n++
 			}
 			return n

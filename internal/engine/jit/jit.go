@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"slices"
 	"unsafe"
 
 	"github.com/flexemu/flexemu/internal/engine/interp"
@@ -27,19 +26,26 @@ const slice = 100_000
 
 // An Engine executes the instructions of one machine.
 type Engine struct {
-	m      *machine.Machine
-	isa    *isa.ISA
-	interp *interp.Engine
-	flat   *machine.Flat
-	front  front
-	cache  *cache
-	heat   heat
-	// segments are the numbers of those that generated code knows, by the upper halves of their addresses.
-	segments map[uint64]uint8
-	writes   map[uint64]int   // by page of code: how often it was written to
-	hints    map[uint64]uint8 // by pc: segments that were not expected
-	// failures counts, by pc, how often generated code was left at a guard whose addresses were elsewhere.
-	failures  map[uint64]int
+	m        *machine.Machine
+	isa      *isa.ISA
+	interp   *interp.Engine
+	flat     *machine.Flat
+	narrow   bool // registers and addresses have 32 bits
+	delay    bool // there is a next pc
+	compiler *compiler
+	// alone makes the engine wait for its compiler. Then nothing depends on how fast it is: the same program, stopped at
+	// the same steps, is compiled alike.
+	alone bool
+	cache *cache
+	heat  heat
+	known *knowledge
+	// The generation of the code in the cache; requests on their way; those not in use; blocks that were asked for.
+	generation uint32
+	requests   []*request
+	spare      []*request
+	asked      map[uint64]bool
+
+	writes    map[uint64]int // by page of code: how often it was written to
 	revisions map[uint64]int // by pc of its first block: how often a region was compiled anew
 }
 
@@ -56,27 +62,22 @@ func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("jit: %w: %w", ErrUnsupported, err)
 	}
-	c, err := newCache(unsafe.Pointer(flat.Context()), i.Align)
+	known := &knowledge{hints: map[uint64]uint8{}, failures: map[uint64]int{}}
+	c, err := newCompiler(i, known)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnsupported, err)
 	}
 	e := &Engine{
-		m: m, isa: i, interp: plain, flat: flat, cache: c, segments: map[uint64]uint8{}, writes: map[uint64]int{}, failures: map[uint64]int{}, revisions: map[uint64]int{}, hints: map[uint64]uint8{},
+		m: m, isa: i, interp: plain, flat: flat, narrow: c.front.narrow, delay: c.front.delay, compiler: c, known: known,
+		alone: runtime.GOMAXPROCS(0) == 1, cache: newCache(unsafe.Pointer(flat.Context()), i.Align),
+		asked: map[uint64]bool{}, writes: map[uint64]int{}, revisions: map[uint64]int{},
 	}
 	e.heat.init(i)
-	e.front = front{
-		isa: i, memory: m.Mem, narrow: i.Bits == 32, delay: slices.Contains(i.Thread, ir.NextPC),
-		segment: e.segment, guarded: func(pc uint64) bool { return e.failures[pc] < maxFailures },
-		compiled: func(pc uint64) bool { return e.cache.entry[pc] != 0 }, seen: map[uint64]bool{},
-		blocks: map[place]int{}, sure: map[place]bool{}, links: map[ir.Cell]bool{}, back: map[uint64]bool{},
-		before: map[uint64]*[32]uint8{}, after: map[uint64]*[32]uint8{},
-		meanings: make([]*meaning, len(i.Rows)),
-	}
-	*c.word(lir.LimitAt) = machine.FlatLowSegments<<32 - 4096
+	*e.cache.word(lir.LimitAt) = machine.FlatLowSegments<<32 - 4096
 	for k := range uint64(machine.FlatLowSegments) {
 		e.segmentOf(k << 32)
 	}
-	if !e.front.narrow {
+	if !e.narrow {
 		last := ^uint64(0)
 		err = m.Mem.EachPage(func(page uint64, _ *[machine.PageSize]byte) error {
 			if addr := page * machine.PageSize; addr>>32 != last {
@@ -99,7 +100,7 @@ func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
 // the table is taken is left to interp.
 func (e *Engine) segmentOf(addr uint64) {
 	h := addr >> 32
-	entry := lir.SegmentsAt + int(h^h>>8)%lir.SegmentEntries*32
+	entry := lir.SegmentsAt + int(segmentEntry(h))*32
 	if *e.cache.word(entry) != 0 {
 		return
 	}
@@ -113,57 +114,51 @@ func (e *Engine) segmentOf(addr uint64) {
 	*e.cache.word(entry) = h + 1
 	*e.cache.word(entry + 8) = bias
 	*e.cache.word(entry + 16) = machine.FlatStates + uint64(k)<<20
-	e.segments[h] = uint8(k)
+	e.known.mu.Lock()
+	e.known.segments[segmentEntry(h)] = knownSegment{h + 1, uint8(k)}
+	e.known.mu.Unlock()
 }
 
 // glimpse notes where the registers point to.
 func (e *Engine) glimpse(pc uint64) glimpse {
 	g := glimpse{pc: pc}
-	if e.front.narrow {
+	if e.narrow {
 		return g
 	}
 	high, k := ^uint64(0), uint8(0)
 	for c := range g.segments {
 		if h := e.m.Cells[c] >> 32; h != high {
-			high, k = h, e.segments[h]
+			high = h
+			k, _ = e.known.segment(h)
 		}
 		g.segments[c] = k
 	}
 	return g
 }
 
-// segment guesses the segment of the accesses of the instruction at pc.
-func (e *Engine) segment(pc uint64, base lir.Operand, registers *[32]uint8) uint8 {
-	if e.front.narrow {
-		return 0
-	}
-	if k, ok := e.hints[pc]; ok {
-		return k
-	}
-	switch {
-	case base.Kind == lir.Imm:
-		return e.segments[base.Imm>>32]
-	case base.Kind == lir.Cell && base.Cell < 32:
-		return registers[base.Cell]
-	}
-	return 0
-}
-
 // written is told that a page with code is about to change.
 func (e *Engine) written(page uint64) {
 	list := e.cache.pages[page]
-	if len(list) == 0 {
-		return
-	}
+	code := len(list) > 0
 	for _, d := range list {
 		e.cache.remove(d)
 	}
 	delete(e.cache.pages, page)
-	e.writes[page]++
+	for _, q := range e.requests {
+		if q.code.on(page) {
+			q.stale, code = true, true
+		}
+	}
+	if code {
+		e.writes[page]++
+	}
 }
 
-// drop forgets all generated code.
-func (e *Engine) drop() { e.cache.drop() }
+// drop forgets all generated code, also what is on its way.
+func (e *Engine) drop() {
+	e.generation++
+	e.cache.drop()
+}
 
 // Step executes one instruction: see interp.Engine.Step.
 func (e *Engine) Step() (ir.TrapKind, bool) { return e.interp.Step() }
@@ -172,6 +167,9 @@ func (e *Engine) Step() (ir.TrapKind, bool) { return e.interp.Step() }
 func (e *Engine) Run(n uint64) uint64 {
 	left := n
 	for left > 0 {
+		if len(e.requests) > 0 {
+			e.collect()
+		}
 		k := uint64(0) // instructions for interp
 		if code := e.code(); code != 0 {
 			left, k = e.native(code, left)
@@ -191,67 +189,105 @@ func (e *Engine) Run(n uint64) uint64 {
 // normal tells whether next pc, if there is one, is that outside of delay slots.
 func (e *Engine) normal() bool {
 	pc, next := e.m.Cells[ir.PC], e.m.Cells[ir.NextPC]
-	return !e.front.delay || next == e.m.Wrap(pc+4)
+	return !e.delay || next == e.m.Wrap(pc+4)
 }
 
-// code gives the code for the present pc, which it compiles if it is worth while; 0 if there is none.
+// code gives the code for the present pc, and asks for it if it is worth while; 0 if there is none.
 func (e *Engine) code() uintptr {
 	if !e.normal() {
 		return 0
 	}
 	pc := e.m.Cells[ir.PC]
 	v := e.heat.at(pc)
-	if v.none != e.cache.version {
-		if code, ok := e.cache.entry[pc]; ok {
-			return code
-		}
-		v.none = e.cache.version
+	if v.version != e.cache.version {
+		v.code, v.version = e.cache.entry[pc], e.cache.version
 	}
-	if !e.heat.begins() || !e.heat.visit(e, pc) {
+	if v.code != 0 || !e.heat.begins() || e.asked[pc] || !e.heat.visit(e, pc) {
+		return v.code
+	}
+	if !e.ask(pc) {
 		return 0
 	}
-	e.compile(pc)
 	return e.cache.entry[pc]
 }
 
 // maxWrites is how often a page of code may be written to before it is left to interp.
 const maxWrites = 64
 
-// compile makes the region that begins at pc, unless it begins with what only interp can do.
-func (e *Engine) compile(pc uint64) {
-	if e.writes[pc/machine.PageSize] > maxWrites {
-		return
+// ask asks for the region that begins at pc, and tells whether the answer is there.
+func (e *Engine) ask(pc uint64) bool {
+	if e.writes[pc/machine.PageSize] > maxWrites || len(e.requests) == maxRequests {
+		return false
 	}
-	r, pages := e.front.build(pc, e.heat.hot(), e.heat.recent, e.glimpse(pc))
-	if r == nil {
-		return
+	var q *request
+	if n := len(e.spare); n > 0 {
+		q, e.spare = e.spare[n-1], e.spare[:n-1]
+	} else {
+		q = &request{}
 	}
-	h := lir.Host{
-		LowSegments: machine.FlatLowSegments, States: machine.FlatStates, Low: machine.FlatLow,
-		FirstSlot: len(e.cache.slots), FirstSite: len(e.cache.sites),
-		Warm: warmLinks, Map: e.front.number,
-	}
+	q.generation, q.pc, q.stale, q.now = e.generation, pc, false, e.glimpse(pc)
+	q.recent = append(q.recent[:0], e.heat.recent...)
+	q.code.clear()
+	q.hot, q.first = q.hot[:0], q.first[:0]
 	for _, s := range e.flat.Segments() {
-		h.First = append(h.First, s.First)
+		q.first = append(q.first, s.First)
 	}
-	code, err := compile(r, h)
-	if err != nil {
-		return // the region is too odd; interp goes on
+	e.want(q, pc)
+	for _, pc := range e.heat.hot() {
+		if e.cache.entry[pc] == 0 && !e.asked[pc] {
+			q.hot = append(q.hot, pc)
+			e.want(q, pc)
+		}
 	}
-	if !e.cache.room(len(code.Bytes), len(code.Slots)) {
-		e.drop()
-		return // it is hot: it comes again
+	e.requests = append(e.requests, q)
+	if !e.alone {
+		e.compiler.ask(q)
+		return false
 	}
-	if e.cache.add(r, code, pages, h.Map) != nil {
-		e.drop() // the host refuses to protect memory: older code on the same page may not be executable any more
-		return
+	e.answer(e.compiler.compile(q))
+	return true
+}
+
+// want adds the block at pc to a request. Its code is watched before it is copied.
+func (e *Engine) want(q *request, pc uint64) {
+	e.asked[pc] = true
+	first := pc &^ (blockSize - 1)
+	e.m.Mem.Watch(first / machine.PageSize)
+	if last := first + blockSize + excerptTail - 1; last > first && last/machine.PageSize != first/machine.PageSize {
+		e.m.Mem.Watch(last / machine.PageSize)
 	}
-	for _, p := range pages {
-		e.m.Mem.Watch(p)
+	q.code.take(e.m.Mem, pc)
+}
+
+// collect takes the answers that are there.
+func (e *Engine) collect() {
+	for len(e.requests) > 0 {
+		select {
+		case r := <-e.compiler.results:
+			e.answer(r)
+		default:
+			return
+		}
 	}
-	if !e.front.maps.one && len(e.cache.regions) >= manyRegions {
-		e.front.maps.unite()
-		e.drop()
+}
+
+// answer takes the answer to the oldest request.
+func (e *Engine) answer(r *result) {
+	q := r.request
+	e.requests = append(e.requests[:0], e.requests[1:]...)
+	e.spare = append(e.spare, q)
+	delete(e.asked, q.pc)
+	for _, pc := range q.hot {
+		delete(e.asked, pc)
+	}
+	switch {
+	case q.generation != e.generation:
+	case r.full:
+		e.drop() // what is hot comes again
+	case r.code != nil && q.stale:
+		e.cache.skip(r)
+	case r.code != nil:
+		e.cache.add(r)
 	}
 }
 
@@ -263,10 +299,9 @@ func (e *Engine) native(code uintptr, budget uint64) (left, rest uint64) {
 	cells := (*[64]uint64)(unsafe.Pointer(e.cache.word(lir.CellsAt)))
 	copy(cells[:], e.m.Cells[:64])
 	n, reason := enter(code, e.flat.Base, int64(now))
-	runtime.KeepAlive(e.cache)
-	runtime.KeepAlive(e.flat)
+	runtime.KeepAlive(e) // its code, and the context
 	copy(e.m.Cells[:64], cells[:])
-	if e.front.narrow {
+	if e.narrow {
 		for c := range 32 {
 			e.m.Cells[c] = uint64(int32(cells[c]))
 		}
@@ -309,12 +344,12 @@ const (
 // failed is told that generated code was left for an access. If that was not for a page that is stored to for the first
 // time, the next code for it will know better.
 func (e *Engine) failed(number int, s *lir.Site) {
-	if e.front.narrow {
+	if e.narrow {
 		return
 	}
 	addr, misses := *e.cache.word(lir.FaultAt), (*int32)(unsafe.Pointer(e.cache.word(lir.MissesAt)))
 	e.segmentOf(addr)
-	k, ok := e.segments[addr>>32]
+	k, ok := e.known.segment(addr >> 32)
 	looked := *misses < 0
 	if looked {
 		*misses = maxMisses
@@ -326,12 +361,16 @@ func (e *Engine) failed(number int, s *lir.Site) {
 	case looked:
 		d.trouble += missTrouble
 	case k == s.Seg:
-		e.failures[s.PC]++
 		d.trouble++
 	default:
 		return
 	}
-	e.hints[s.PC] = k
+	e.known.mu.Lock()
+	if !looked {
+		e.known.failures[s.PC]++
+	}
+	e.known.hints[s.PC] = k
+	e.known.mu.Unlock()
 	if len(d.entries) > 0 && d.trouble > maxTrouble<<e.revisions[d.entries[0]] {
 		e.revisions[d.entries[0]]++
 		e.cache.remove(d)
@@ -342,7 +381,7 @@ func (e *Engine) failed(number int, s *lir.Site) {
 func (e *Engine) leaveAt(s *lir.Site) {
 	c := &e.m.Cells
 	c[ir.PC] = s.PC
-	if e.front.delay {
+	if e.delay {
 		switch s.Next.Kind {
 		case lir.NextNone:
 			c[ir.NextPC] = e.m.Wrap(s.PC + 4)

@@ -267,13 +267,13 @@ func (l *lowerer) move(d, a lir.Operand, m mode) {
 }
 
 // The operations of lir that do the same as one of ir. What is not there is lir.Mov.
-var binary = [ir.Load]lir.Op{
+var binaryOps = [ir.Load]lir.Op{
 	ir.Add: lir.Add, ir.Sub: lir.Sub, ir.And: lir.And, ir.Or: lir.Or, ir.Xor: lir.Xor, ir.Mul: lir.Mul,
 	ir.Shl: lir.Shl, ir.ShrU: lir.ShrU, ir.ShrS: lir.ShrS,
 	ir.MulHighU: lir.MulHighU, ir.MulHighS: lir.MulHighS, ir.MulHighSU: lir.MulHighSU,
 }
 
-var unary = [ir.Load]lir.Op{
+var unaryOps = [ir.Load]lir.Op{
 	ir.Sext8: lir.Sext8, ir.Sext16: lir.Sext16, ir.Sext32: lir.Sext32,
 	ir.Clz: lir.Clz, ir.Ctz: lir.Ctz, ir.Popc: lir.Popc, ir.Bswap: lir.Bswap,
 }
@@ -302,7 +302,7 @@ func (l *lowerer) put32(n *ir.Node, d lir.Operand, m mode) bool {
 		}
 		return two(lir.And, n.Args[0], n.Args[1])
 	case ir.Add, ir.Or, ir.Xor, ir.Mul:
-		return two(binary[n.Op], n.Args[0], n.Args[1])
+		return two(binaryOps[n.Op], n.Args[0], n.Args[1])
 	case ir.Sub:
 		if c := n.Args[0]; c.Op == ir.Clz && l.late[c.ID] && n.Args[1].Op == ir.Const && n.Args[1].Imm == 32 && l.zext(c.Args[0]) {
 			l.emit(lir.Ins{Op: lir.Clz, W: lir.W32, D: d, A: l.value(c.Args[0], low)})
@@ -405,7 +405,7 @@ func (l *lowerer) put64(n *ir.Node, d lir.Operand, m mode) bool {
 			return false
 		}
 		if !l.putLoad(n, d, m) {
-			l.emit(lir.Ins{Op: unary[n.Op], D: d, A: l.value(n.Args[0], low)})
+			l.emit(lir.Ins{Op: unaryOps[n.Op], D: d, A: l.value(n.Args[0], low)})
 		}
 		return true
 	}
@@ -420,7 +420,7 @@ func (l *lowerer) put64(n *ir.Node, d lir.Operand, m mode) bool {
 	case ir.Load:
 		return l.putLoad(n, d, full)
 	case ir.Clz, ir.Ctz, ir.Popc, ir.Bswap:
-		l.emit(lir.Ins{Op: unary[n.Op], D: d, A: l.value(n.Args[0], full)})
+		l.emit(lir.Ins{Op: unaryOps[n.Op], D: d, A: l.value(n.Args[0], full)})
 	case ir.Select:
 		t := l.test(n.Args[0])
 		a, b := l.value(n.Args[1], full), l.value(n.Args[2], full)
@@ -436,8 +436,8 @@ func (l *lowerer) put64(n *ir.Node, d lir.Operand, m mode) bool {
 			return true
 		}
 		op := lir.Mov
-		if int(n.Op) < len(binary) {
-			op = binary[n.Op]
+		if int(n.Op) < len(binaryOps) {
+			op = binaryOps[n.Op]
 		}
 		if op == lir.Mov {
 			panic("jit: no lowering for the operation " + n.Op.String())

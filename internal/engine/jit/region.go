@@ -1,6 +1,7 @@
 package jit
 
 import (
+	"encoding/binary"
 	"math/bits"
 	"slices"
 
@@ -28,14 +29,13 @@ type place struct{ pc, next uint64 }
 // A front turns guest code into regions.
 type front struct {
 	isa      *isa.ISA
-	memory   *machine.Memory
+	code     *excerpt // of the guest's memory
 	narrow   bool
 	delay    bool
-	segment  func(pc uint64, base lir.Operand, registers *[32]uint8) uint8
-	guarded  func(pc uint64) bool // whether a Guard may stand at pc
-	compiled func(pc uint64) bool // whether there is code for the block at pc
-	seen     map[uint64]bool      // blocks that the region may be made of
-	meanings []*meaning           // by row
+	known    *knowledge
+	segments int             // number of those that the request knows
+	seen     map[uint64]bool // blocks that the region may be made of
+	meanings []*meaning      // by row
 
 	// The region that is being made.
 	region *lir.Region
@@ -110,14 +110,20 @@ func (f *front) fetch(pc uint64) (i instruction, ok bool) {
 	if pc%f.isa.Align != 0 || f.narrow && pc > 1<<32-4 || pc > ^uint64(3) {
 		return i, false
 	}
-	f.touch(pc)
-	var w uint32
-	if f.isa.Align == 4 {
-		w = uint32(f.memory.ReadSlow(pc, 4, f.isa.Big))
-	} else if w = uint32(f.memory.ReadSlow(pc, 2, f.isa.Big)); f.isa.Size(w) == 4 {
-		f.touch(pc + 2)
-		w |= uint32(f.memory.ReadSlow(pc+2, 2, f.isa.Big)) << 16
+	b, ok := f.code.read(pc, 4)
+	if !ok {
+		return i, false
 	}
+	w := binary.LittleEndian.Uint32(b)
+	if f.isa.Big {
+		w = binary.BigEndian.Uint32(b)
+	}
+	size := f.isa.Size(w)
+	if size == 2 {
+		w &= 1<<16 - 1
+	}
+	f.touch(pc)
+	f.touch(pc + size - 1)
 	i, ok = f.decode(w)
 	return i, ok && !i.alone
 }
@@ -128,9 +134,10 @@ func (f *front) touch(pc uint64) {
 	}
 }
 
-// build makes a region of the block at pc and the hot ones, with its code's pages; nil if the instruction at pc cannot be
-// compiled.
-func (f *front) build(pc uint64, hot []uint64, recent []glimpse, now glimpse) (*lir.Region, []uint64) {
+// build makes the region of a request, with its code's pages; nil if the instruction at its pc cannot be compiled.
+func (f *front) build(q *request) (*lir.Region, []uint64) {
+	pc, recent := q.pc, q.recent
+	f.code, f.segments = &q.code, len(q.first)
 	f.region = &lir.Region{Narrow: f.narrow, Delay: f.delay, Align: f.isa.Align, Dirty: map[ir.Cell]bool{}}
 	clear(f.blocks)
 	clear(f.links)
@@ -140,16 +147,14 @@ func (f *front) build(pc uint64, hot []uint64, recent []glimpse, now glimpse) (*
 	clear(f.before)
 	clear(f.after)
 	f.room.reset()
-	f.now = &now.segments
+	f.now = &q.now.segments
 	for n := len(recent) - 2; n >= 0; n-- {
 		f.before[recent[n].pc], f.after[recent[n].pc] = &recent[n].segments, &recent[n+1].segments
 	}
 	clear(f.seen)
-	for _, pc := range hot {
-		if !f.compiled(pc) {
-			f.queue = append(f.queue, f.normal(pc))
-			f.seen[pc] = true
-		}
+	for _, pc := range q.hot {
+		f.queue = append(f.queue, f.normal(pc))
+		f.seen[pc] = true
 	}
 	f.sure[f.queue[0]] = true
 	for next := 0; next < len(f.queue) && f.steps < maxRegion; next++ {
@@ -177,6 +182,25 @@ func (f *front) build(pc uint64, hot []uint64, recent []glimpse, now glimpse) (*
 
 // wanted tells whether a block that others lead to belongs to the region.
 func (f *front) wanted(p place) bool { return p == f.normal(p.pc) && f.seen[p.pc] }
+
+// segment guesses the segment of the accesses of the instruction at pc, from where the registers point to.
+func (f *front) segment(pc uint64, base lir.Operand, registers *[32]uint8) uint8 {
+	if f.narrow {
+		return 0
+	}
+	k, ok := f.known.hint(pc)
+	switch {
+	case ok:
+	case base.Kind == lir.Imm:
+		k = f.known.constant(base.Imm >> 32)
+	case base.Kind == lir.Cell && base.Cell < 32:
+		k = registers[base.Cell]
+	}
+	if int(k) >= f.segments {
+		return 0 // it came after the request
+	}
+	return k
+}
 
 // normal is the place at pc outside of a delay slot.
 func (f *front) normal(pc uint64) place {
@@ -207,7 +231,7 @@ func (f *front) block(p place) *lir.Block {
 		b.Term = t
 		fuse(b)
 		if guards {
-			guard(b, f.narrow, f.guarded)
+			guard(b, f.narrow, f.known.guarded)
 		}
 		for n := range b.Sites {
 			b.Sites[n].Left = b.Steps - b.Sites[n].Left
