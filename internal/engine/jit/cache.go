@@ -19,6 +19,7 @@ type compiled struct {
 // A slot is an edge that leaves a region.
 type slot struct {
 	pc   uint64
+	next uint64  // next pc, if there is one
 	ends bool    // pc is in a delay slot: no code begins there
 	stub uintptr // the code that returns to the engine
 	cold uintptr // the code that writes the registers back
@@ -127,7 +128,7 @@ func (c *cache) add(r *result) {
 	for _, s := range code.Slots {
 		n := len(c.slots)
 		ends := r.delay && s.Edge.Next != s.Edge.PC+4
-		c.slots = append(c.slots, slot{s.Edge.PC, ends, r.base + uintptr(s.Stub), r.base + uintptr(s.Cold), r.number})
+		c.slots = append(c.slots, slot{s.Edge.PC, s.Edge.Next, ends, r.base + uintptr(s.Stub), r.base + uintptr(s.Cold), r.number})
 		c.incoming[s.Edge.PC] = append(c.incoming[s.Edge.PC], n)
 		c.link(n)
 	}

@@ -323,8 +323,17 @@ func (e *Engine) native(code uintptr, budget uint64) (left, rest uint64) {
 		if code, ok := e.cache.entry[pc]; ok {
 			e.cache.jump(pc, code)
 		}
+	case lir.LeftEdge:
+		s := &e.cache.slots[number]
+		e.m.Cells[ir.PC] = s.pc
+		if e.delay {
+			e.m.Cells[ir.NextPC] = s.next
+		}
 	case lir.LeftBudget:
-		return left, uint64(n)
+		s := &e.cache.sites[number]
+		left += uint64(s.Left)
+		e.leaveAt(s)
+		return left, uint64(s.Left)
 	}
 	return left, 0
 }

@@ -32,10 +32,16 @@ type generator struct {
 	cells  []ir.Cell        // that have registers, in the order of the pool
 	blocks []Label
 	cold   []func() // code that is rarely run, behind the rest
-	leave  Label    // writes the registers back and returns; scratch0 tells why
-	lookup Label    // finds a segment
-	looks  bool     // lookup is used
 	code   *lir.Code
+
+	// Pieces of code that the region has once, if it needs them.
+	leave    piece // writes the registers back and returns; scratch0 tells why
+	slot     piece // writes the registers back and goes on by the slot whose number is in scratch0
+	miss     piece // writes the registers back and goes on at the pc in scratch0, whose index in the table is in scratch1
+	enter    piece // loads the registers and goes on at the address in scratch1
+	lookup   piece // see findSegment
+	counted  piece // lookup for one of the accesses that MissesAt counts
+	reserved piece // see reservedPage
 
 	// The block that is being compiled.
 	b     *lir.Block
@@ -43,6 +49,28 @@ type generator struct {
 	marks []Label
 
 	placer lir.Placer
+}
+
+// A piece is code behind the blocks.
+type piece struct {
+	at   Label
+	used bool
+}
+
+// use gives the label of a piece.
+func (g *generator) use(p *piece) Label {
+	if !p.used {
+		*p = piece{g.NewLabel(), true}
+	}
+	return p.at
+}
+
+// put makes a piece, if it is used.
+func (g *generator) put(p *piece, code func()) {
+	if p.used {
+		g.Bind(p.at)
+		code()
+	}
 }
 
 // An operand is where a value is.
@@ -78,7 +106,6 @@ func Compile(r *lir.Region, h lir.Host) (*lir.Code, error) {
 		g.mapped[c] = pool[n]
 		g.cells = append(g.cells, c)
 	}
-	g.leave, g.lookup = g.NewLabel(), g.NewLabel()
 	for range r.Blocks {
 		g.blocks = append(g.blocks, g.NewLabel())
 	}
@@ -99,13 +126,8 @@ func Compile(r *lir.Region, h lir.Host) (*lir.Code, error) {
 			f()
 		}
 	}
-	g.Bind(g.leave)
-	g.writeBack()
-	g.Ret()
-	if g.looks {
-		g.findSegment()
-	}
 	g.entries()
+	g.pieces()
 	if err := g.Link(0); err != nil {
 		return nil, fmt.Errorf("jit: %w", err)
 	}
@@ -125,11 +147,45 @@ func (g *generator) entries() {
 			continue
 		}
 		g.code.Entries[n] = g.Len()
+		g.LeaLabel(scratch1, g.blocks[n])
+		g.Jmp(g.use(&g.enter))
+	}
+}
+
+// pieces makes those that are used.
+func (g *generator) pieces() {
+	g.put(&g.enter, func() {
 		for _, c := range g.cells {
 			g.MovRM(g.word(), g.mapped[c], at(lir.CellAt(c)))
 		}
-		g.Jmp(g.blocks[n])
-	}
+		g.JmpR(scratch1)
+	})
+	g.put(&g.slot, func() {
+		g.writeBack()
+		g.JmpM(Mem{Base: context, Index: scratch0, Scale: 8, Disp: lir.SlotsAt})
+		for n := range g.code.Slots {
+			g.code.Slots[n].Stub = g.Len()
+		}
+		g.AluRI(Or, W32, scratch0, lir.LeftEdge)
+		g.Ret()
+	})
+	g.put(&g.miss, g.indirectCold)
+	g.put(&g.reserved, g.reservedPage)
+	g.put(&g.counted, func() {
+		g.MovMR(W64, at(guestAt), scratch0) // for those that leave
+		g.AluMI(Sub, W32, at(lir.MissesAt), 1)
+		g.Jcc(CondNS, g.use(&g.lookup))
+		g.JmpR(scratch1) // with the condition NE
+	})
+	g.put(&g.lookup, func() {
+		g.MovMR(W64, at(returnAt), scratch1)
+		g.findSegment()
+		g.JmpM(at(returnAt))
+	})
+	g.put(&g.leave, func() {
+		g.writeBack()
+		g.Ret()
+	})
 }
 
 // word is the width of the guest's registers.
@@ -189,37 +245,20 @@ func (g *generator) block(n, next int) error {
 		g.marks = append(g.marks, g.NewLabel())
 	}
 	firstSite := g.h.FirstSite + len(g.code.Sites)
-	g.code.Sites = append(g.code.Sites, b.Sites...)
+	start := firstSite + len(b.Sites)
+	g.code.Sites = append(append(g.code.Sites, b.Sites...), b.Start(g.r.Delay))
 
 	g.Bind(g.blocks[n])
 	g.AluRI(Sub, W64, budget, b.Steps)
 	g.Jcc(CondS, g.later(func() {
-		g.AluRI(Add, W64, budget, b.Steps)
-		g.setPC(b.PC, b.Next)
-		g.MovRI(scratch0, lir.LeftBudget)
-		g.Jmp(g.leave)
+		g.MovRI(scratch0, uint64(lir.LeftBudget|start))
+		g.Jmp(g.use(&g.leave))
 	}))
 	for n := range b.Ins {
 		g.instruction(&b.Ins[n], firstSite)
 	}
 	g.end(next)
 	return nil
-}
-
-// setPC stores pc, and next pc if there is one.
-func (g *generator) setPC(pc, next uint64) {
-	store := func(c ir.Cell, v uint64) {
-		if v == uint64(int64(int32(v))) {
-			g.MovMI(W64, at(lir.CellAt(c)), int32(v))
-			return
-		}
-		g.MovRI(scratch0, v)
-		g.MovMR(W64, at(lir.CellAt(c)), scratch0)
-	}
-	store(ir.PC, pc)
-	if g.r.Delay {
-		store(ir.NextPC, next)
-	}
 }
 
 // target gives the label of an edge; the code of those that leave the region is put behind the blocks.
@@ -238,13 +277,9 @@ func (g *generator) out(e lir.Edge) {
 		g.JmpM(at(lir.WarmAt + 8*int32(number)))
 		slot.Cold = g.Len()
 	}
-	g.writeBack()
-	g.JmpM(at(lir.SlotsAt + 8*int32(number)))
-	slot.Stub = g.Len()
+	g.MovRI(scratch0, uint64(number))
+	g.Jmp(g.use(&g.slot))
 	g.code.Slots = append(g.code.Slots, slot)
-	g.setPC(e.PC, e.Next)
-	g.MovRI(scratch0, uint64(lir.LeftEdge|number))
-	g.Ret()
 }
 
 // end goes on where a block ends; next is the block that follows in the code.
@@ -293,25 +328,22 @@ func (g *generator) indirect(t *lir.Term) {
 	g.MovRR(W32, scratch1, scratch0)
 	g.ShiftRI(Shl, W32, scratch1, shift)
 	g.AluRI(And, W32, scratch1, (lir.JumpEntries-1)<<4)
-	cold := g.NewLabel()
 	if g.h.Warm {
 		entry := Mem{Base: context, Index: scratch1, Scale: 2, Disp: lir.WarmJumpsAt}
 		g.AluRM(Cmp, W64, scratch0, entry)
-		g.Jcc(CondNE, cold)
+		g.Jcc(CondNE, g.use(&g.miss))
 		entry.Disp += 8
 		g.AluMI(Cmp, W32, entry, int32(g.h.Map))
-		g.Jcc(CondNE, cold)
+		g.Jcc(CondNE, g.use(&g.miss))
 		entry.Disp += 8
 		g.JmpM(entry)
-		g.cold = append(g.cold, func() { g.indirectCold(cold) })
 	} else {
-		g.indirectCold(cold)
+		g.Jmp(g.use(&g.miss))
 	}
 }
 
 // indirectCold writes the registers back and jumps to the pc in scratch0, whose index in the table is in scratch1.
-func (g *generator) indirectCold(l Label) {
-	g.Bind(l)
+func (g *generator) indirectCold() {
 	g.writeBack()
 	entry := Mem{Base: context, Index: scratch1, Scale: 1, Disp: lir.JumpsAt}
 	miss := g.NewLabel()

@@ -32,7 +32,7 @@ func (g *generator) site(i *lir.Ins, firstSite int, address func()) Label {
 			g.MovMR(W64, at(lir.CellAt(ir.NextPC)), scratch0)
 		}
 		g.MovRI(scratch0, uint64(lir.LeftSite|number))
-		g.Jmp(g.leave)
+		g.Jmp(g.use(&g.leave))
 	})
 }
 
@@ -119,19 +119,13 @@ func (g *generator) elsewhere(i *lir.Ins, a *access, leave, done Label, do func(
 	if len(a.other) == 0 {
 		return
 	}
-	g.looks = true
 	g.cold = append(g.cold, func() {
 		for _, l := range a.other {
 			g.Bind(l)
 		}
 		a.fault(g)()
-		found := g.NewLabel()
-		g.LeaLabel(scratch1, found)
-		g.Jmp(g.lookup)
-		g.Bind(found)
+		g.callPiece(&g.counted)
 		g.Jcc(CondNE, leave)
-		g.AluMI(Sub, W32, at(lir.MissesAt), 1)
-		g.Jcc(CondS, leave)
 		if !i.Round && i.Size > 1 {
 			g.AluRI(Cmp, W32, scratch0, -8)
 			g.Jcc(CondA, leave)
@@ -141,22 +135,29 @@ func (g *generator) elsewhere(i *lir.Ins, a *access, leave, done Label, do func(
 	})
 }
 
-// What findSegment leaves in the context.
+// What findSegment and reservedPage leave in the context.
 const (
 	returnAt = lir.ScratchAt + 8*iota
 	guestAt
 	biasAt
 	statesAt
+	stateAt
 )
 
-// findSegment is a subroutine, which returns to the address in scratch1: it looks for the segment of the address in
-// scratch0 and says with the condition E whether there is one, with its bias in scratch1.
+// callPiece lets a piece return behind here, to the address in scratch1.
+func (g *generator) callPiece(p *piece) {
+	back := g.NewLabel()
+	g.LeaLabel(scratch1, back)
+	g.Jmp(g.use(p))
+	g.Bind(back)
+}
+
+// findSegment looks for the segment of the address in scratch0 and says with the condition E whether there is one, with
+// its bias in scratch1.
 func (g *generator) findSegment() {
 	entry := func(field int32) Mem {
 		return Mem{Base: context, Index: scratch0, Scale: 1, Disp: lir.SegmentsAt + field}
 	}
-	g.Bind(g.lookup)
-	g.MovMR(W64, at(returnAt), scratch1)
 	g.MovMR(W64, at(guestAt), scratch0)
 	g.ShiftRI(Shr, W64, scratch0, 32)
 	g.MovRR(W32, scratch1, scratch0)
@@ -171,7 +172,6 @@ func (g *generator) findSegment() {
 	g.MovRM(W64, scratch1, entry(8))
 	g.MovMR(W64, at(biasAt), scratch1)
 	g.MovRM(W64, scratch0, at(guestAt))
-	g.JmpM(at(returnAt))
 }
 
 // guard checks an address for several accesses; what they go by is the host's address, or in narrow regions the
@@ -207,8 +207,7 @@ func (g *generator) guard(i *lir.Ins, firstSite int) {
 		g.guardRange(i, base, leave)
 	}
 	if i.StoreSpan > 0 {
-		g.guardPage(i, base, i.StoreOff, leave)
-		g.guardPage(i, base, i.StoreOff+i.StoreSpan-1, leave)
+		g.guardPages(i, base, leave)
 	}
 	to := scratch1
 	if d.kind == inReg {
@@ -238,29 +237,21 @@ func (g *generator) guardRange(i *lir.Ins, base Reg, leave Label) {
 
 // guardElsewhere is a guard for another segment than the expected one.
 func (g *generator) guardElsewhere(i *lir.Ins, base Reg, d operand, leave, done Label) {
-	g.looks = true
 	if base != scratch0 {
 		g.MovRR(W64, scratch0, base)
 	}
-	found := g.NewLabel()
-	g.LeaLabel(scratch1, found)
-	g.Jmp(g.lookup)
-	g.Bind(found)
+	g.callPiece(&g.counted)
 	g.Jcc(CondNE, leave)
-	g.AluMI(Sub, W32, at(lir.MissesAt), 1)
-	g.Jcc(CondS, leave)
 	g.guardRange(i, scratch0, leave)
 	if i.StoreSpan > 0 {
-		for _, off := range [2]int32{i.StoreOff, i.StoreOff + i.StoreSpan - 1} {
+		plain := g.NewLabel()
+		g.guardStates(i, scratch0, leave, plain, func(off int32) Mem {
 			g.Lea(W32, scratch1, Mem{Base: scratch0, Index: NoReg, Disp: off})
 			g.ShiftRI(Shr, W32, scratch1, 12)
 			g.AluRM(Add, W64, scratch1, at(statesAt))
-			plain := g.NewLabel()
-			g.AluM8I(Cmp, Mem{Base: context, Index: scratch1, Scale: 1}, lir.Plain)
-			g.Jcc(CondE, plain)
-			g.guardReserved(i, scratch0, Mem{Base: context, Index: scratch1, Scale: 1}, leave)
-			g.Bind(plain)
-		}
+			return Mem{Base: context, Index: scratch1, Scale: 1}
+		})
+		g.Bind(plain)
 	}
 	g.AluRM(Add, W64, scratch0, at(biasAt))
 	if d.kind == inMem {
@@ -271,27 +262,36 @@ func (g *generator) guardElsewhere(i *lir.Ins, base Reg, d operand, leave, done 
 	g.Jmp(done)
 }
 
-// guardPage leaves unless the page at an offset may be stored to. It may be when it holds a reservation of other bytes.
-func (g *generator) guardPage(i *lir.Ins, base Reg, off int32, leave Label) {
-	state := g.state(base, off, i.Seg)
+// guardPages leaves unless the pages of a guard's stores may be stored to.
+func (g *generator) guardPages(i *lir.Ins, base Reg, leave Label) {
 	plain := g.NewLabel()
-	g.AluM8I(Cmp, state, lir.Plain)
-	g.Jcc(CondNE, g.later(func() {
-		g.guardReserved(i, base, state, leave)
-		g.Jmp(plain)
-	}))
+	state := func(off int32) Mem { return g.state(base, off, i.Seg) }
+	odd := g.later(func() { g.guardStates(i, base, leave, plain, state) })
+	for _, off := range i.StoreEnds() {
+		g.AluM8I(Cmp, state(off), lir.Plain)
+		g.Jcc(CondNE, odd)
+	}
 	g.Bind(plain)
 }
 
-// guardReserved leaves unless a page is plain but for a reservation of other bytes than the guard's.
-func (g *generator) guardReserved(i *lir.Ins, base Reg, state Mem, leave Label) {
-	g.AluM8I(Cmp, state, lir.Plain|lir.Reserved)
-	g.Jcc(CondNE, leave)
-	g.Lea(g.word(), scratch1, Mem{Base: base, Index: NoReg, Disp: i.StoreOff - 7})
-	g.UnaryR(Neg, g.word(), scratch1)
-	g.AluRM(Add, g.word(), scratch1, at(lir.CellAt(ir.ReservationAddress)))
-	g.AluRI(Cmp, g.word(), scratch1, i.StoreSpan+14)
-	g.Jcc(CondBE, leave)
+// guardStates leaves unless the pages are plain, but for a reservation of other bytes than the guard's. It may change
+// scratch1. state finds the state of the page at an offset from base.
+func (g *generator) guardStates(i *lir.Ins, base Reg, leave, plain Label, state func(off int32) Mem) {
+	for _, off := range i.StoreEnds() {
+		g.MovZXM(1, scratch1, state(off))
+		g.AluRI(Or, W32, scratch1, lir.Reserved)
+		g.AluRI(Cmp, W32, scratch1, lir.Plain|lir.Reserved)
+		g.Jcc(CondNE, leave)
+	}
+	w := g.word()
+	g.Lea(w, scratch1, Mem{Base: base, Index: NoReg, Disp: i.StoreOff - 7})
+	g.UnaryR(Neg, w, scratch1)
+	g.AluRM(Add, w, scratch1, at(lir.CellAt(ir.ReservationAddress)))
+	g.AluRI(Cmp, w, scratch1, i.StoreSpan+14)
+	g.Jcc(CondA, plain)
+	g.AluMI(Cmp, W64, at(lir.ReservedAt), 0) // what is left there when there is none
+	g.Jcc(CondE, plain)
+	g.Jmp(leave)
 }
 
 // via is the place of an access that a guard has checked.
@@ -396,7 +396,17 @@ func (g *generator) storeMemory(i *lir.Ins, firstSite int) {
 	state := g.state(a.guest, 0, i.Seg)
 	goOn := g.NewLabel()
 	g.AluM8I(Cmp, state, lir.Plain)
-	g.Jcc(CondNE, g.later(func() { g.reservedPage(i, a, state, leave, goOn) }))
+	g.Jcc(CondNE, g.later(func() {
+		if misaligned := !i.Round && i.Size > 1; misaligned { // it may be of two times 8 bytes
+			g.TestRI8(a.guest, i.Size-1)
+			g.Jcc(CondNE, leave)
+		}
+		a.fault(g)()
+		g.callPiece(&g.reserved)
+		g.Jcc(CondNE, leave)
+		a.again()
+		g.Jmp(goOn)
+	}))
 	if !g.low(i) {
 		g.MovRM(W64, scratch1, at(lir.BiasAt+8*int32(i.Seg)))
 	}
@@ -446,22 +456,10 @@ func (g *generator) storeElsewhere(i *lir.Ins, v operand, leave Label) {
 	g.ShiftRI(Shr, W32, scratch1, 12)
 	g.AluRM(Add, W64, scratch1, at(statesAt))
 	plain := g.NewLabel()
-	state := Mem{Base: context, Index: scratch1, Scale: 1}
-	g.AluM8I(Cmp, state, lir.Plain)
+	g.AluM8I(Cmp, Mem{Base: context, Index: scratch1, Scale: 1}, lir.Plain)
 	g.Jcc(CondE, plain)
-	g.AluM8I(Cmp, state, lir.Plain|lir.Reserved)
+	g.callPiece(&g.reserved)
 	g.Jcc(CondNE, leave)
-	g.MovRR(W64, scratch1, scratch0)
-	g.AluRM(Xor, W64, scratch1, at(lir.CellAt(ir.ReservationAddress)))
-	g.ShiftRI(Shr, W64, scratch1, 3)
-	g.Jcc(CondNE, plain)
-	g.AluMI(Cmp, W64, at(lir.CellAt(ir.ReservationStatus)), 0)
-	g.Jcc(CondE, plain)
-	g.forget()
-	g.MovRR(W32, scratch1, scratch0)
-	g.ShiftRI(Shr, W32, scratch1, 12)
-	g.AluRM(Add, W64, scratch1, at(statesAt))
-	g.StoreI(1, state, lir.Plain)
 	g.Bind(plain)
 	g.MovRM(W64, scratch1, at(biasAt))
 	g.storeTo(i, v, Mem{Base: scratch1, Index: scratch0, Scale: 1})
@@ -478,28 +476,41 @@ func storable(v uint64, i *lir.Ins) (int32, bool) {
 	return int32(v), v == uint64(int64(int32(v)))
 }
 
-// reservedPage is the way of a store to a page that is not just plain. A page that is plain but for a reservation is
-// stored to here, after the reservation is forgotten if it is of the same 8 bytes.
-func (g *generator) reservedPage(i *lir.Ins, a *access, state Mem, leave, goOn Label) {
-	g.AluM8I(Cmp, state, lir.Plain|lir.Reserved)
-	g.Jcc(CondNE, leave)
-	if !i.Round && i.Size > 1 { // it may be of two times 8 bytes
-		g.TestRI8(a.guest, i.Size-1)
-		g.Jcc(CondNE, leave)
+// reservedPage is for a store to the address in scratch0, whose page is not just plain. It says with the condition E that the
+// page may be stored to: it is plain but for a reservation, which is forgotten if it is of the same 8 bytes. It returns to the
+// address in scratch1.
+func (g *generator) reservedPage() {
+	out, other := g.NewLabel(), g.NewLabel()
+	g.MovMR(W64, at(returnAt), scratch1)
+	if g.r.Narrow {
+		g.MovMR(W64, at(guestAt), scratch0)
+		g.MovRR(W32, scratch1, scratch0)
+		g.ShiftRI(Shr, W32, scratch1, 12)
+		g.AluRI(Add, W64, scratch1, g.h.States)
+	} else {
+		g.findSegment()
+		g.Jcc(CondNE, out)
+		g.MovRR(W32, scratch1, scratch0)
+		g.ShiftRI(Shr, W32, scratch1, 12)
+		g.AluRM(Add, W64, scratch1, at(statesAt))
 	}
-	other := g.NewLabel()
-	g.load(scratch1, operand{kind: inReg, reg: a.guest}, W64)
+	state := Mem{Base: context, Index: scratch1, Scale: 1}
+	g.AluM8I(Cmp, state, lir.Plain|lir.Reserved)
+	g.Jcc(CondNE, out)
+	g.MovMR(W64, at(stateAt), scratch1)
+	g.MovRR(W64, scratch1, scratch0)
 	g.AluRM(Xor, W64, scratch1, at(lir.CellAt(ir.ReservationAddress)))
 	g.ShiftRI(Shr, W64, scratch1, 3)
 	g.Jcc(CondNE, other)
 	g.AluMI(Cmp, W64, at(lir.CellAt(ir.ReservationStatus)), 0)
 	g.Jcc(CondE, other)
 	g.forget()
-	state = g.state(a.guest, 0, i.Seg)
+	g.MovRM(W64, scratch1, at(stateAt))
 	g.StoreI(1, state, lir.Plain)
 	g.Bind(other)
-	a.again()
-	g.Jmp(goOn)
+	g.AluRR(Cmp, W64, scratch0, scratch0) // E
+	g.Bind(out)
+	g.JmpM(at(returnAt))
 }
 
 // forget drops the reservation. Its page's state has to be set, too.
@@ -528,11 +539,7 @@ func (g *generator) reserve(i *lir.Ins) {
 		g.AluRI(Add, W64, scratch1, g.h.States)
 	} else {
 		// The load may have found another segment than the expected one, but it has found one.
-		g.looks = true
-		found := g.NewLabel()
-		g.LeaLabel(scratch1, found)
-		g.Jmp(g.lookup)
-		g.Bind(found)
+		g.callPiece(&g.lookup)
 		g.MovRR(W32, scratch1, scratch0)
 		g.ShiftRI(Shr, W32, scratch1, 12)
 		g.AluRM(Add, W64, scratch1, at(statesAt))

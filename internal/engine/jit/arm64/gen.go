@@ -209,14 +209,13 @@ func (g *generator) block(n, next int) error {
 		g.marks = append(g.marks, g.NewLabel())
 	}
 	firstSite := g.h.FirstSite + len(g.code.Sites)
-	g.code.Sites = append(g.code.Sites, b.Sites...)
+	start := firstSite + len(b.Sites)
+	g.code.Sites = append(append(g.code.Sites, b.Sites...), b.Start(g.r.Delay))
 
 	g.Bind(g.blocks[n])
-	g.count(SUBS, b)
+	g.count(b)
 	g.BCond(MI, g.later(func() {
-		g.count(ADD, b)
-		g.setPC(b.PC, b.Next)
-		g.MovImm(scratch0, lir.LeftBudget)
+		g.MovImm(scratch0, uint64(lir.LeftBudget|start))
 		g.B(g.leave)
 	}))
 	for n := range b.Ins {
@@ -226,21 +225,13 @@ func (g *generator) block(n, next int) error {
 	return nil
 }
 
-// count adds a block's instructions to the budget, or subtracts them.
-func (g *generator) count(op Op, b *lir.Block) {
-	if steps := uint64(b.Steps); FitsImm(op, X, steps) {
-		g.RRI(op, X, budget, budget, steps)
+// count subtracts a block's instructions from the budget, and sets the flags.
+func (g *generator) count(b *lir.Block) {
+	if steps := uint64(b.Steps); FitsImm(SUBS, X, steps) {
+		g.RRI(SUBS, X, budget, budget, steps)
 	} else {
 		g.MovImm(scratch0, steps)
-		g.RRR(op, X, budget, budget, scratch0)
-	}
-}
-
-// setPC stores pc, and next pc if there is one.
-func (g *generator) setPC(pc, next uint64) {
-	g.Mem(STRX, g.number(pc, scratch0), context, int64(lir.CellAt(ir.PC)))
-	if g.r.Delay {
-		g.Mem(STRX, g.number(next, scratch0), context, int64(lir.CellAt(ir.NextPC)))
+		g.RRR(SUBS, X, budget, budget, scratch0)
 	}
 }
 
@@ -270,7 +261,6 @@ func (g *generator) out(e lir.Edge) {
 	g.writeBack()
 	by(lir.SlotsAt)
 	g.Bind(s.stub)
-	g.setPC(e.PC, e.Next)
 	g.MovImm(scratch0, uint64(lir.LeftEdge|number))
 	g.Ret()
 }

@@ -54,9 +54,9 @@ const (
 // Why code was left, in the upper two bits of the 32 that it returns; the others are a number.
 const (
 	LeftSite   = 0 << 30 // at the site of that number
-	LeftEdge   = 1 << 30 // by the slot of that number, which leads nowhere yet; pc is set
+	LeftEdge   = 1 << 30 // by the slot of that number, which leads nowhere yet
 	LeftJump   = 2 << 30 // by an indirect jump to a pc that is not in the table; pc is set
-	LeftBudget = 3 << 30 // the budget does not suffice for the block at pc
+	LeftBudget = 3 << 30 // at the site of that number: the budget, which was charged, does not suffice for the block that begins there
 	LeftMask   = 3 << 30
 )
 
@@ -64,7 +64,7 @@ const (
 type Slot struct {
 	Edge Edge
 	Cold int // offset of the code that writes the registers back and goes on by SlotsAt; with Host.Warm
-	Stub int // offset of the code that returns to the engine
+	Stub int // offset of the code that returns to the engine; slots may share it
 }
 
 // Code is a compiled region. It may be put anywhere.

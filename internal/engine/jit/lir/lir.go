@@ -208,6 +208,18 @@ type Site struct {
 	Seg           uint8
 }
 
+// Start is the site at the beginning of a block.
+func (b *Block) Start(delay bool) Site {
+	s := Site{PC: b.PC, Left: b.Steps}
+	if delay && b.Next != b.PC+4 {
+		s.Next = Next{Kind: NextConst, PC: b.Next}
+	}
+	return s
+}
+
+// StoreEnds are the offsets of the first and the last byte of a Guard's stores.
+func (i *Ins) StoreEnds() [2]int32 { return [2]int32{i.StoreOff, i.StoreOff + i.StoreSpan - 1} }
+
 // An Edge leads to a block.
 type Edge struct {
 	PC    uint64

@@ -23,7 +23,7 @@ type start struct {
 // An outcome is how code was left.
 type outcome struct {
 	kind uint64   // lir.Left…
-	site lir.Site // LeftSite
+	site lir.Site // LeftSite, LeftBudget
 	edge lir.Edge // LeftEdge
 	left int64    // of the budget
 }
@@ -49,11 +49,9 @@ func (m *reference) run(p place) outcome {
 	for {
 		r := m.regions[p.region]
 		b := r.Blocks[p.block]
-		if m.budget < int64(b.Steps) {
-			m.setPC(b.PC, b.Next)
-			return outcome{kind: lir.LeftBudget, left: m.budget}
+		if m.budget -= int64(b.Steps); m.budget < 0 {
+			return outcome{kind: lir.LeftBudget, site: b.Start(m.delay), left: m.budget}
 		}
-		m.budget -= int64(b.Steps)
 		m.temps = make([]uint64, b.Temps)
 		if site, ok := m.block(b); !ok {
 			return outcome{kind: lir.LeftSite, site: *site, left: m.budget}
@@ -81,7 +79,6 @@ func (m *reference) run(p place) outcome {
 		}
 		next, ok := m.links[e]
 		if !ok {
-			m.setPC(e.PC, e.Next)
 			return outcome{kind: lir.LeftEdge, edge: e, left: m.budget}
 		}
 		p = next

@@ -131,7 +131,7 @@ func (l *loaded) try(s *start) (outcome, error) {
 		return did, fmt.Errorf("it gives %#x", reason)
 	}
 	switch n := int(reason &^ lir.LeftMask); did.kind {
-	case lir.LeftSite:
+	case lir.LeftSite, lir.LeftBudget:
 		if n -= siteBase; n < 0 || n >= len(l.sites) {
 			return did, fmt.Errorf("there is no site %d", n)
 		}
@@ -251,12 +251,12 @@ func (l *loaded) checkArena() error {
 
 func (o outcome) String() string {
 	switch o.kind {
+	case lir.LeftBudget:
+		return fmt.Sprintf("the budget before %#x with %d left", o.site.PC, o.left)
 	case lir.LeftSite:
 		return fmt.Sprintf("the site %#x with %d left", o.site.PC, o.left)
 	case lir.LeftEdge:
 		return fmt.Sprintf("the edge to %#x, %#x with %d left", o.edge.PC, o.edge.Next, o.left)
-	case lir.LeftJump:
-		return fmt.Sprintf("an indirect jump with %d left", o.left)
 	}
-	return fmt.Sprintf("the end of the budget with %d left", o.left)
+	return fmt.Sprintf("an indirect jump with %d left", o.left)
 }
