@@ -73,6 +73,7 @@ func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
 		asked: map[uint64]bool{}, writes: map[uint64]int{}, revisions: map[uint64]int{},
 	}
 	e.heat.init(i)
+	*e.cache.word(lir.ReachAt) = 1<<32 - 4096
 	*e.cache.word(lir.LimitAt) = machine.FlatLowSegments<<32 - 4096
 	for k := range uint64(machine.FlatLowSegments) {
 		e.segmentOf(k << 32)
@@ -111,6 +112,7 @@ func (e *Engine) segmentOf(addr uint64) {
 	s := e.flat.Segments()[k]
 	bias := uint64(s.Host) - s.First
 	*e.cache.word(lir.BiasAt + 8*k) = bias
+	*e.cache.word(lir.HostAt + 8*k) = uint64(s.Host)
 	*e.cache.word(entry) = h + 1
 	*e.cache.word(entry + 8) = bias
 	*e.cache.word(entry + 16) = machine.FlatStates + uint64(k)<<20

@@ -283,12 +283,18 @@ func (f *front) block(p place) *lir.Block {
 	return end(lir.Term{Kind: lir.Goto, To: lir.Edge{PC: pc, Next: f.normal(pc).next}})
 }
 
-// keep makes sure that the test of a branch does not change in its delay slot.
+// keep makes sure that the test of a branch, or the target of a jump, does not change in its delay slot.
 func (l *lowerer) keep(t target, slot uint64) target {
-	if t.kind != lir.NextTest {
+	written := func(o lir.Operand) bool { return o.Kind == lir.Cell && slot>>(o.Cell&63)&1 != 0 }
+	switch {
+	case t.kind == lir.NextValue && written(t.Reg):
+		d := l.temp()
+		l.emit(lir.Ins{Op: lir.Mov, D: d, A: t.Reg, W: width(l.narrow)})
+		t.Reg = d
+		return t
+	case t.kind != lir.NextTest:
 		return t
 	}
-	written := func(o lir.Operand) bool { return o.Kind == lir.Cell && slot>>(o.Cell&63)&1 != 0 }
 	if written(t.Test.A) || written(t.Test.B) {
 		d := l.temp()
 		l.emit(lir.Ins{Op: lir.SetIf, D: d, Test: t.Test})

@@ -162,7 +162,7 @@ func (l *lowerer) target(n *ir.Node) target {
 		n = n.Args[0]
 	}
 	origin, _ := l.cellOf(n)
-	if l.delay && v.Kind == lir.Cell { // the delay slot may change it
+	if l.delay && v.Kind == lir.Cell && l.writes()>>(v.Cell&63)&1 != 0 { // the delay slot's turn is in keep
 		t := l.temp()
 		l.emit(lir.Ins{Op: lir.Mov, D: t, A: v, W: width(l.narrow)})
 		v = t

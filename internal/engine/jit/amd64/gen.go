@@ -47,6 +47,8 @@ type generator struct {
 	b     *lir.Block
 	temps []operand
 	marks []Label
+	// flags says what the flags tell at the offset after, if nothing was appended since.
+	flags flags
 
 	placer lir.Placer
 }
@@ -71,6 +73,21 @@ func (g *generator) put(p *piece, code func()) {
 		g.Bind(p.at)
 		code()
 	}
+}
+
+// flags are those of a result that was compared with 0, or of a comparison whose outcome is one.
+type flags struct {
+	after  int
+	of     lir.Operand
+	w      Width
+	isCond bool
+	cond   Cond // isCond: the result is 1 if it holds
+}
+
+// note says that the flags are of a result.
+func (g *generator) note(f flags) {
+	f.after = g.Len()
+	g.flags = f
 }
 
 // An operand is where a value is.
@@ -218,6 +235,7 @@ func (g *generator) later(f func()) Label {
 	l := g.NewLabel()
 	g.cold = append(g.cold, func() {
 		g.Bind(l)
+		g.flags = flags{}
 		f()
 	})
 	return l

@@ -43,6 +43,7 @@ func (g *generator) low(i *lir.Ins) bool { return g.r.Narrow || i.Seg < g.h.LowS
 type access struct {
 	guest Reg // holds the guest's address: all of it, or zero-extended 32 bits
 	host  Mem
+	bias  func()  // brings what host needs besides guest into scratch1
 	again func()  // brings guest and host's registers back
 	other []Label // where code for other segments is wanted; guest holds the address there
 }
@@ -51,7 +52,7 @@ type access struct {
 func (g *generator) address(i *lir.Ins, firstSite int) *access {
 	base := g.operand(i.A)
 	w := g.word()
-	a := &access{guest: scratch0}
+	a := &access{guest: scratch0, bias: func() {}}
 	compute := func() {
 		switch {
 		case base.kind == inReg && i.Off != 0:
@@ -96,10 +97,9 @@ func (g *generator) address(i *lir.Ins, firstSite int) *access {
 			g.AluRI(Cmp, W32, a.guest, -8)
 			other(CondA)
 		}
-		bias := func() { g.MovRM(W64, scratch1, at(lir.BiasAt+8*int32(i.Seg))) }
+		a.bias = func() { g.MovRM(W64, scratch1, at(lir.BiasAt+8*int32(i.Seg))) }
 		a.host = Mem{Base: scratch1, Index: a.guest, Scale: 1}
-		a.again = func() { compute(); bias() }
-		bias()
+		a.again = func() { compute(); a.bias() }
 	}
 	return a
 }
@@ -193,35 +193,49 @@ func (g *generator) guard(i *lir.Ins, firstSite int) {
 	}
 	done := g.NewLabel()
 	d := g.operand(i.D)
+	to := scratch1
+	if d.kind == inReg {
+		to = d.reg
+	}
+	elsewhere := func() Label {
+		return g.later(func() { g.guardElsewhere(i, base, d, leave, done) })
+	}
+	host := func() {
+		switch {
+		case w == W32:
+			g.MovRR(W32, to, base)
+		case g.low(i):
+			g.Lea(W64, to, Mem{Base: context, Index: base, Scale: 1, Disp: g.h.Low})
+		default:
+			g.MovRM(W64, to, at(lir.BiasAt+8*int32(i.Seg)))
+			g.AluRR(Add, W64, to, base)
+		}
+	}
+	// All of them leave the place of the first byte in scratch1, as its page's state is found by.
 	switch {
 	case w == W32:
 		g.guardRange(i, base, leave)
 	case g.low(i):
 		g.Lea(W64, scratch1, Mem{Base: base, Index: NoReg, Disp: i.Off})
 		g.AluRM(Cmp, W64, scratch1, at(lir.LimitAt))
-		g.Jcc(CondAE, g.later(func() { g.guardElsewhere(i, base, d, leave, done) }))
+		g.Jcc(CondAE, elsewhere())
+	case to != scratch1:
+		host()
+		host = func() {}
+		g.Lea(W64, scratch1, Mem{Base: to, Index: NoReg, Disp: i.Off})
+		g.AluRM(Sub, W64, scratch1, at(lir.HostAt+8*int32(i.Seg)))
+		g.AluRM(Cmp, W64, scratch1, at(lir.ReachAt))
+		g.Jcc(CondAE, elsewhere())
 	default:
 		g.RorxRR(W64, scratch1, base, 32)
 		g.AluRI(Cmp, W32, scratch1, int32(g.h.First[i.Seg]>>32))
-		g.Jcc(CondNE, g.later(func() { g.guardElsewhere(i, base, d, leave, done) }))
+		g.Jcc(CondNE, elsewhere())
 		g.guardRange(i, base, leave)
 	}
 	if i.StoreSpan > 0 {
 		g.guardPages(i, base, leave)
 	}
-	to := scratch1
-	if d.kind == inReg {
-		to = d.reg
-	}
-	switch {
-	case w == W32:
-		g.MovRR(W32, to, base)
-	case g.low(i):
-		g.Lea(W64, to, Mem{Base: context, Index: base, Scale: 1, Disp: g.h.Low})
-	default:
-		g.MovRM(W64, to, at(lir.BiasAt+8*int32(i.Seg)))
-		g.AluRR(Add, W64, to, base)
-	}
+	host()
 	if d.kind == inMem {
 		g.MovMR(W64, d.mem, to)
 	}
@@ -262,22 +276,34 @@ func (g *generator) guardElsewhere(i *lir.Ins, base Reg, d operand, leave, done 
 	g.Jmp(done)
 }
 
-// guardPages leaves unless the pages of a guard's stores may be stored to.
+// guardPages leaves unless the pages of a guard's stores may be stored to. scratch1 holds the place of the guard's first
+// byte. The page behind that of the first store is asked in any case: it is plain, too, most of the time.
 func (g *generator) guardPages(i *lir.Ins, base Reg, leave Label) {
 	plain := g.NewLabel()
-	state := func(off int32) Mem { return g.state(base, off, i.Seg) }
-	odd := g.later(func() { g.guardStates(i, base, leave, plain, state) })
-	for _, off := range i.StoreEnds() {
-		g.AluM8I(Cmp, state(off), lir.Plain)
-		g.Jcc(CondNE, odd)
+	w, states := g.states(i.Seg)
+	if off := i.StoreOff - i.Off; off != 0 {
+		g.AluRI(Add, w, scratch1, off)
 	}
+	g.ShiftRI(Shr, w, scratch1, 12)
+	g.MovZXM(2, scratch1, Mem{Base: context, Index: scratch1, Scale: 1, Disp: states})
+	g.AluRI(Cmp, W32, scratch1, lir.Plain|lir.Plain<<8)
+	g.Jcc(CondNE, g.later(func() {
+		g.guardStates(i, base, leave, plain, func(off int32) Mem { return g.state(base, off, i.Seg) })
+	}))
 	g.Bind(plain)
 }
 
-// guardStates leaves unless the pages are plain, but for a reservation of other bytes than the guard's. It may change
-// scratch1. state finds the state of the page at an offset from base.
+// guardStates leaves unless the pages are plain, but for a reservation of other bytes than the guard's; else it goes to
+// plain. It may change scratch1. state finds the state of the page at an offset from base.
 func (g *generator) guardStates(i *lir.Ins, base Reg, leave, plain Label, state func(off int32) Mem) {
-	for _, off := range i.StoreEnds() {
+	odd := g.NewLabel()
+	ends := i.StoreEnds()
+	g.AluM8I(Cmp, state(ends[0]), lir.Plain)
+	g.Jcc(CondNE, odd)
+	g.AluM8I(Cmp, state(ends[1]), lir.Plain)
+	g.Jcc(CondE, plain)
+	g.Bind(odd)
+	for _, off := range ends {
 		g.MovZXM(1, scratch1, state(off))
 		g.AluRI(Or, W32, scratch1, lir.Reserved)
 		g.AluRI(Cmp, W32, scratch1, lir.Plain|lir.Reserved)
@@ -288,10 +314,8 @@ func (g *generator) guardStates(i *lir.Ins, base Reg, leave, plain Label, state 
 	g.UnaryR(Neg, w, scratch1)
 	g.AluRM(Add, w, scratch1, at(lir.CellAt(ir.ReservationAddress)))
 	g.AluRI(Cmp, w, scratch1, i.StoreSpan+14)
-	g.Jcc(CondA, plain)
-	g.AluMI(Cmp, W64, at(lir.ReservedAt), 0) // what is left there when there is none
-	g.Jcc(CondE, plain)
-	g.Jmp(leave)
+	g.Jcc(CondBE, leave)
+	g.Jmp(plain)
 }
 
 // via is the place of an access that a guard has checked.
@@ -318,6 +342,7 @@ func (g *generator) loadMemory(i *lir.Ins, firstSite int) {
 			g.loadFrom(i, d, Mem{Base: scratch1, Index: scratch0, Scale: 1})
 		})
 	}
+	a.bias()
 	g.loadFrom(i, d, a.host)
 	g.Bind(done)
 	store()
@@ -350,12 +375,17 @@ func (g *generator) loadFrom(i *lir.Ins, d Reg, m Mem) {
 	}
 }
 
+// states gives the table of the states of a segment's pages, and the width of addresses in it.
+func (g *generator) states(segment uint8) (w Width, disp int32) {
+	if segment < g.h.LowSegments && !g.r.Narrow {
+		return W64, g.h.States
+	}
+	return W32, g.h.States + int32(segment)<<20
+}
+
 // state finds the state byte of the page of an address, by an index in scratch1.
 func (g *generator) state(guest Reg, off int32, segment uint8) Mem {
-	w, disp := W32, g.h.States+int32(segment)<<20
-	if segment < g.h.LowSegments && !g.r.Narrow {
-		w, disp = W64, g.h.States
-	}
+	w, disp := g.states(segment)
 	if off == 0 {
 		g.MovRR(w, scratch1, guest)
 	} else {
@@ -407,9 +437,7 @@ func (g *generator) storeMemory(i *lir.Ins, firstSite int) {
 		a.again()
 		g.Jmp(goOn)
 	}))
-	if !g.low(i) {
-		g.MovRM(W64, scratch1, at(lir.BiasAt+8*int32(i.Seg)))
-	}
+	a.bias()
 	g.Bind(goOn)
 	g.storeTo(i, g.operand(i.B), a.host)
 	g.Bind(done)

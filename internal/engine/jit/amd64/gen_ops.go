@@ -14,6 +14,16 @@ var conds = [...][2]Cond{
 // compare sets the flags and gives the condition on them.
 func (g *generator) compare(t lir.Test) Cond {
 	w := width(t.W)
+	if f := &g.flags; f.after == g.Len() && t.A == f.of && t.Cond <= lir.NE && t.B.Kind == lir.Imm && t.B.Imm == 0 {
+		switch {
+		case f.isCond && t.Cond == lir.NE:
+			return f.cond
+		case f.isCond:
+			return f.cond.Not()
+		case f.w == W32 || w == f.w: // what is above 32 bits is then 0, or the sign
+			return conds[t.Cond][0]
+		}
+	}
 	a, b := g.operand(t.A), g.operand(t.B)
 	swapped := 0
 	if a.kind == isImm && b.kind != isImm {
@@ -70,6 +80,7 @@ func (g *generator) instruction(i *lir.Ins, firstSite int) {
 		g.SetCC(c, d)
 		g.MovZXR(1, d, d)
 		done()
+		g.note(flags{of: i.D, isCond: true, cond: c})
 	case lir.Select:
 		g.selection(i)
 	case lir.Sext8, lir.Sext16, lir.Sext32, lir.Zext8, lir.Zext16, lir.Zext32:
@@ -106,6 +117,7 @@ func (g *generator) instruction(i *lir.Ins, firstSite int) {
 		g.Jmp(g.marks[i.Label])
 	case lir.Label:
 		g.Bind(g.marks[i.Label])
+		g.flags = flags{} // it may be come to from elsewhere
 	default:
 		panic("amd64: no code for the operation " + i.Op.String())
 	}
@@ -182,6 +194,7 @@ func (g *generator) alu(i *lir.Ins) {
 		g.load(scratch1, b, w)
 		b = operand{kind: inReg, reg: scratch1}
 	}
+	flagged := false
 	switch {
 	case i.Op == lir.Sub && a.kind == isImm && a.imm == 0:
 		g.load(to, b, w)
@@ -207,10 +220,14 @@ func (g *generator) alu(i *lir.Ins) {
 		if r != to {
 			g.MovRR(W64, to, r)
 		}
+		flagged = true
 	}
 	g.sign(i, to)
 	if d.kind == inMem {
 		g.MovMR(W64, d.mem, to)
+	}
+	if flagged {
+		g.note(flags{of: i.D, w: w})
 	}
 }
 

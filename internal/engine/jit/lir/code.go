@@ -23,6 +23,10 @@ const (
 	ScratchAt = 0x840
 	// BiasAt is a table: what is to be added to a guest address of each segment to give the host's address.
 	BiasAt = 0x1400
+	// HostAt is a table: the host's addresses of the first bytes of the segments.
+	HostAt = 0x1a00
+	// ReachAt holds 2^32 - 4096: the 4096 bytes from a place below it on are within a segment.
+	ReachAt = 0x820
 	// SegmentsAt is a direct-mapped table of the segments, SegmentEntries of 32 bytes each, by h ^ h>>8 of the upper half h of
 	// their addresses: h + 1, or 0; what BiasAt has; the offset of their table of page states from the context.
 	SegmentsAt     = 0x4000

@@ -234,9 +234,10 @@ func (l *loaded) checkArena() error {
 		}
 	}
 	for _, gap := range [...][2]uint64{
-		{lir.MissesAt + 8, lir.ScratchAt},
+		{lir.ReachAt + 8, lir.ScratchAt},
 		{lir.ScratchAt + 64, lir.BiasAt},
-		{lir.BiasAt + 512, lir.SpillAt},
+		{lir.BiasAt + 512, lir.HostAt},
+		{lir.HostAt + 512, lir.SpillAt},
 		{lir.SpillAt + 8*lir.MaxSpills, lir.SegmentsAt},
 		{lir.SegmentsAt + 32*lir.SegmentEntries, lir.SlotsAt},
 	} {

@@ -113,6 +113,7 @@ func newSpace(t *testing.T) *space {
 	}
 	s := &space{code: reserve(codeSize), patterns: map[uint64]*[pageSize]byte{}}
 	s.context = reserve(lowAt + lowSegments*segmentSize + pageSize).Base
+	*s.word(lir.ReachAt) = segmentSize - 4096
 	*s.word(lir.LimitAt) = lowSegments*segmentSize - 4096
 	for k, x := range segments {
 		if k < lowSegments {
@@ -122,6 +123,7 @@ func newSpace(t *testing.T) *space {
 		}
 		bias := uint64(uintptr(s.bytes[k])) - x.first
 		*s.word(uint64(lir.BiasAt) + 8*uint64(x.number)) = bias
+		*s.word(uint64(lir.HostAt) + 8*uint64(x.number)) = uint64(uintptr(s.bytes[k]))
 		h := x.first >> segmentBits
 		entry := uint64(lir.SegmentsAt) + 32*((h^h>>8)%lir.SegmentEntries)
 		*s.word(entry), *s.word(entry + 8), *s.word(entry + 16) = h+1, bias, stateOffset(x.first>>pageBits)
