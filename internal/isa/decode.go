@@ -13,6 +13,7 @@ type Tree struct {
 	Shift uint
 	Mask  uint32
 	Arms  []TreeArm // ascending by Value
+	table []*Tree   // the same by value, if there are few
 
 	Row   int
 	Check uint32 // those bits of the row's mask that no node above has looked at
@@ -44,6 +45,10 @@ func (i *ISA) Decode(w uint32) (row int, ok bool) {
 			continue
 		}
 		key := w >> t.Shift & t.Mask
+		if t.table != nil {
+			t = t.table[key]
+			continue
+		}
 		n, found := slices.BinarySearchFunc(t.Arms, key, func(a TreeArm, k uint32) int { return int(a.Value) - int(k) })
 		if !found {
 			return 0, false
@@ -52,6 +57,9 @@ func (i *ISA) Decode(w uint32) (row int, ok bool) {
 	}
 	return 0, false
 }
+
+// maxTable bounds the entries of a node's table.
+const maxTable = 1 << 11
 
 // grow makes the tree for some rows, all of which agree on the bits that were looked at.
 func (i *ISA) grow(rows []int, seen uint32) *Tree {
@@ -75,6 +83,12 @@ func (i *ISA) grow(rows []int, seen uint32) *Tree {
 	slices.SortFunc(t.Arms, func(a, b TreeArm) int { return int(a.Value) - int(b.Value) })
 	for n := range t.Arms {
 		t.Arms[n].Tree = i.grow(groups[t.Arms[n].Value], seen|mask<<shift)
+	}
+	if mask < maxTable {
+		t.table = make([]*Tree, mask+1)
+		for _, a := range t.Arms {
+			t.table[a.Value] = a.Tree
+		}
 	}
 	return t
 }

@@ -11,9 +11,17 @@ import (
 // A compiled is the code of a region.
 type compiled struct {
 	entries []uint64 // pcs at which it is entered
-	sites   int      // number of the first one
-	number  uint32   // of its map of cells to registers
-	trouble int      // how often it was left for addresses that were elsewhere
+	first   int      // number of its first site
+	sites   []lir.Site
+	number  uint32 // of its map of cells to registers
+	trouble int    // how often it was left for addresses that were elsewhere
+}
+
+// An entrance is where a block of a region is entered.
+type entrance struct {
+	code  uintptr
+	warm  uintptr // without loading registers
+	owner *compiled
 }
 
 // A slot is an edge that leaves a region.
@@ -31,14 +39,11 @@ type cache struct {
 	context unsafe.Pointer
 	align   uint64
 
-	version  uint32             // counts the changes of entry, from 1 on
-	entry    map[uint64]uintptr // by pc
-	warm     map[uint64]uintptr // by pc: without loading registers
-	owner    map[uint64]*compiled
+	entry    map[uint64]entrance // by pc
 	slots    []slot
 	incoming map[uint64][]int // slots by the pc that they lead to
-	sites    []lir.Site
-	regions  []*compiled // in the order of their sites
+	regions  []*compiled      // in the order of their sites
+	sites    int              // of all regions
 	pages    map[uint64][]*compiled
 	jumps    []int // entries of the table of indirect jumps that may be in use
 }
@@ -51,10 +56,8 @@ func newCache(context unsafe.Pointer, align uint64) *cache {
 
 // drop forgets all code.
 func (c *cache) drop() {
-	c.version++
-	c.warm = map[uint64]uintptr{}
-	c.entry, c.owner, c.incoming, c.pages = map[uint64]uintptr{}, map[uint64]*compiled{}, map[uint64][]int{}, map[uint64][]*compiled{}
-	c.slots, c.sites, c.regions = c.slots[:0], c.sites[:0], c.regions[:0]
+	c.entry, c.incoming, c.pages = map[uint64]entrance{}, map[uint64][]int{}, map[uint64][]*compiled{}
+	c.slots, c.regions, c.sites = c.slots[:0], nil, 0
 	c.dropJumps()
 }
 
@@ -84,10 +87,10 @@ func (c *cache) dropJump(n int) {
 func (c *cache) link(n int) {
 	s := &c.slots[n]
 	*c.slotWord(n), *c.word(lir.WarmAt + 8*n) = uint64(s.stub), uint64(s.cold)
-	if code, ok := c.entry[s.pc]; ok && !s.ends {
-		*c.slotWord(n) = uint64(code)
-		if warmLinks && c.owner[s.pc].number == s.from {
-			*c.word(lir.WarmAt + 8*n) = uint64(c.warm[s.pc])
+	if to, ok := c.entry[s.pc]; ok && !s.ends {
+		*c.slotWord(n) = uint64(to.code)
+		if warmLinks && to.owner.number == s.from {
+			*c.word(lir.WarmAt + 8*n) = uint64(to.warm)
 		}
 	}
 }
@@ -95,31 +98,32 @@ func (c *cache) link(n int) {
 func (c *cache) jumpOf(pc uint64) int { return int(pc / c.align % lir.JumpEntries) }
 
 // jump puts an entry into the table of indirect jumps.
-func (c *cache) jump(pc uint64, code uintptr) {
+func (c *cache) jump(pc uint64, to entrance) {
 	n := c.jumpOf(pc)
 	c.jumps = append(c.jumps, n)
 	*c.word(lir.WarmJumpsAt + 32*n) = pc
-	*c.word(lir.WarmJumpsAt + 32*n + 8) = uint64(c.owner[pc].number)
-	*c.word(lir.WarmJumpsAt + 32*n + 16) = uint64(c.warm[pc])
+	*c.word(lir.WarmJumpsAt + 32*n + 8) = uint64(to.owner.number)
+	*c.word(lir.WarmJumpsAt + 32*n + 16) = uint64(to.warm)
 	*c.word(lir.JumpsAt + 16*n) = pc
-	*c.word(lir.JumpsAt + 16*n + 8) = uint64(code)
+	*c.word(lir.JumpsAt + 16*n + 8) = uint64(to.code)
 }
 
 // add puts the code of a region into the cache. Edges of other regions that lead to it are linked, and its own.
 func (c *cache) add(r *result) {
-	c.version++
 	code := r.code
-	done := &compiled{sites: len(c.sites), number: r.number}
+	done := &compiled{first: c.sites, sites: code.Sites, number: r.number}
 	c.regions = append(c.regions, done)
+	c.sites += len(code.Sites)
 	for n, offset := range code.Entries {
 		pc := r.blocks[n]
 		if _, taken := c.entry[pc]; offset < 0 || taken {
 			continue
 		}
-		c.entry[pc], c.owner[pc] = r.base+uintptr(offset), done
+		e := entrance{code: r.base + uintptr(offset), owner: done}
 		if warmLinks {
-			c.warm[pc] = r.base + uintptr(code.Warm[n])
+			e.warm = r.base + uintptr(code.Warm[n])
 		}
+		c.entry[pc] = e
 		done.entries = append(done.entries, pc)
 		for _, s := range c.incoming[pc] {
 			c.link(s)
@@ -132,7 +136,6 @@ func (c *cache) add(r *result) {
 		c.incoming[s.Edge.PC] = append(c.incoming[s.Edge.PC], n)
 		c.link(n)
 	}
-	c.sites = append(c.sites, code.Sites...)
 	for _, p := range r.pages {
 		c.pages[p] = append(c.pages[p], done)
 	}
@@ -140,33 +143,24 @@ func (c *cache) add(r *result) {
 
 // skip leaves out a region that came too late. Its numbers are taken.
 func (c *cache) skip(r *result) {
-	c.regions = append(c.regions, &compiled{sites: len(c.sites), number: r.number})
 	c.slots = append(c.slots, make([]slot, len(r.code.Slots))...)
-	c.sites = append(c.sites, r.code.Sites...)
+	c.sites += len(r.code.Sites)
 }
 
-// siteOwner gives the region of a site.
-func (c *cache) siteOwner(number int) *compiled {
-	n, found := slices.BinarySearchFunc(c.regions, number, func(d *compiled, number int) int { return cmp.Compare(d.sites, number) })
-	if !found {
-		n--
-	}
-	for n+1 < len(c.regions) && c.regions[n+1].sites <= number { // regions without sites
-		n++
-	}
-	return c.regions[n]
+// site gives the site of a number and its region.
+func (c *cache) site(number int) (*lir.Site, *compiled) {
+	after, _ := slices.BinarySearchFunc(c.regions, number+1, func(d *compiled, number int) int { return cmp.Compare(d.first, number) })
+	d := c.regions[after-1] // every region has sites: its blocks begin with one
+	return &d.sites[number-d.first], d
 }
 
 // remove makes a region unreachable. Its bytes stay until everything is dropped.
 func (c *cache) remove(d *compiled) {
-	c.version++
 	for _, pc := range d.entries {
 		if n := c.jumpOf(pc); *c.word(lir.JumpsAt + 16*n) == pc {
 			c.dropJump(n)
 		}
 		delete(c.entry, pc)
-		delete(c.warm, pc)
-		delete(c.owner, pc)
 		for _, s := range c.incoming[pc] {
 			c.link(s)
 		}

@@ -36,6 +36,7 @@ type heat struct {
 	recent    []glimpse // while looking
 	looking   bool      // at what is executed, into recent
 	aligned   bool
+	version   uint32 // changes when all code is dropped
 }
 
 // A glimpse is what is seen at the beginning of a block.
@@ -49,14 +50,14 @@ type visits struct {
 	count   uint32
 	span    uint16  // instructions up to the next block; 0: not known
 	looked  bool    // what is executed after it has been looked at
-	version uint32  // of the code cache for which code is right
+	version uint32  // of heat, if code is right
 	code    uintptr // for pc; 0 if there is none
 }
 
 var jumpRows sync.Map // *isa.ISA to []bool
 
 func (h *heat) init(i *isa.ISA) {
-	h.isa, h.threshold = i, usualThreshold
+	h.isa, h.threshold, h.version = i, usualThreshold, 1
 	rows, ok := jumpRows.Load(i)
 	if !ok {
 		jumps := make([]bool, len(i.Rows))
@@ -74,6 +75,13 @@ func (h *heat) at(pc uint64) *visits {
 		*v = visits{pc: pc}
 	}
 	return v
+}
+
+// found notes the code for a pc, or that there is none any more.
+func (h *heat) found(pc uint64, code uintptr) {
+	if v := &h.entries[slotOf(pc)]; v.pc == pc {
+		v.code, v.version = code, h.version
+	}
 }
 
 // visit counts that the block at pc is about to be executed, and tells whether it should be compiled.

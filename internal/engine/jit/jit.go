@@ -143,7 +143,7 @@ func (e *Engine) written(page uint64) {
 	list := e.cache.pages[page]
 	code := len(list) > 0
 	for _, d := range list {
-		e.cache.remove(d)
+		e.remove(d)
 	}
 	delete(e.cache.pages, page)
 	for _, q := range e.requests {
@@ -156,9 +156,18 @@ func (e *Engine) written(page uint64) {
 	}
 }
 
+// remove forgets the code of a region.
+func (e *Engine) remove(d *compiled) {
+	for _, pc := range d.entries {
+		e.heat.found(pc, 0)
+	}
+	e.cache.remove(d)
+}
+
 // drop forgets all generated code, also what is on its way.
 func (e *Engine) drop() {
 	e.generation++
+	e.heat.version++
 	e.cache.drop()
 }
 
@@ -201,8 +210,8 @@ func (e *Engine) code() uintptr {
 	}
 	pc := e.m.Cells[ir.PC]
 	v := e.heat.at(pc)
-	if v.version != e.cache.version {
-		v.code, v.version = e.cache.entry[pc], e.cache.version
+	if v.version != e.heat.version {
+		v.code, v.version = e.cache.entry[pc].code, e.heat.version
 	}
 	if v.code != 0 || !e.heat.begins() || e.asked[pc] || !e.heat.visit(e, pc) {
 		return v.code
@@ -210,7 +219,7 @@ func (e *Engine) code() uintptr {
 	if !e.ask(pc) {
 		return 0
 	}
-	return e.cache.entry[pc]
+	return e.cache.entry[pc].code
 }
 
 // maxWrites is how often a page of code may be written to before it is left to interp.
@@ -236,7 +245,7 @@ func (e *Engine) ask(pc uint64) bool {
 	}
 	e.want(q, pc)
 	for _, pc := range e.heat.hot() {
-		if e.cache.entry[pc] == 0 && !e.asked[pc] {
+		if e.cache.entry[pc].code == 0 && !e.asked[pc] {
 			q.hot = append(q.hot, pc)
 			e.want(q, pc)
 		}
@@ -290,6 +299,9 @@ func (e *Engine) answer(r *result) {
 		e.cache.skip(r)
 	case r.code != nil:
 		e.cache.add(r)
+		for _, pc := range r.blocks {
+			e.heat.found(pc, e.cache.entry[pc].code)
+		}
 	}
 }
 
@@ -313,17 +325,17 @@ func (e *Engine) native(code uintptr, budget uint64) (left, rest uint64) {
 	e.heat.wait = patience
 	switch number := int(reason &^ lir.LeftMask); reason & lir.LeftMask {
 	case lir.LeftSite:
-		s := &e.cache.sites[number]
+		s, d := e.cache.site(number)
 		left += uint64(s.Left)
 		e.leaveAt(s)
 		if s.Access {
-			e.failed(number, s)
+			e.failed(s, d)
 		}
 		return left, uint64(s.Left)
 	case lir.LeftJump:
 		pc := e.m.Cells[ir.PC]
-		if code, ok := e.cache.entry[pc]; ok {
-			e.cache.jump(pc, code)
+		if to, ok := e.cache.entry[pc]; ok {
+			e.cache.jump(pc, to)
 		}
 	case lir.LeftEdge:
 		s := &e.cache.slots[number]
@@ -332,7 +344,7 @@ func (e *Engine) native(code uintptr, budget uint64) (left, rest uint64) {
 			e.m.Cells[ir.NextPC] = s.next
 		}
 	case lir.LeftBudget:
-		s := &e.cache.sites[number]
+		s, _ := e.cache.site(number)
 		left += uint64(s.Left)
 		e.leaveAt(s)
 		return left, uint64(s.Left)
@@ -354,7 +366,7 @@ const (
 
 // failed is told that generated code was left for an access. If that was not for a page that is stored to for the first
 // time, the next code for it will know better.
-func (e *Engine) failed(number int, s *lir.Site) {
+func (e *Engine) failed(s *lir.Site, d *compiled) {
 	if e.narrow {
 		return
 	}
@@ -365,7 +377,6 @@ func (e *Engine) failed(number int, s *lir.Site) {
 	if looked {
 		*misses = maxMisses
 	}
-	d := e.cache.siteOwner(number)
 	switch {
 	case !ok || k == s.Seg && *e.flat.State(addr)&lir.Plain == 0:
 		return
@@ -384,7 +395,7 @@ func (e *Engine) failed(number int, s *lir.Site) {
 	e.known.mu.Unlock()
 	if len(d.entries) > 0 && d.trouble > maxTrouble<<e.revisions[d.entries[0]] {
 		e.revisions[d.entries[0]]++
-		e.cache.remove(d)
+		e.remove(d)
 	}
 }
 
