@@ -1,7 +1,7 @@
 // Command bench measures flexEmu beside its peers in one interleaved run: the same program natively, in qemu's user
 // mode, in each of flexEmu's engines, and in Optimism's Cannon, then all of it again; then roots, witnesses and
-// snapshots of one state beside Cannon's; and then roots of many states. It prints tables and writes every measurement as JSON. It runs in the root
-// of the repository. What the figures mean is in docs/performance.md.
+// snapshots of one state beside Cannon's; and then roots of many states. It prints tables and writes every measurement
+// as JSON. It runs in the root of the repository. What the figures mean is in docs/performance.md.
 //
 // What is compared: the wall time of whole processes with native code and qemu; steps per second without start-up with
 // Cannon, whose start-up takes most of a second, and between engines. Cannon's figure is that of its library's plain
