@@ -62,7 +62,6 @@ type result struct {
 	pages   []uint64
 	number  uint32 // of the map of registers
 	full    bool   // everything has to be dropped before there is room for more
-	refused bool   // the host refuses to protect memory
 }
 
 func newCompiler(i *isa.ISA, known *knowledge) (*compiler, error) {
@@ -103,18 +102,38 @@ func (c *compiler) work() {
 			c.mu.Unlock()
 			return
 		}
-		q := c.queue[0]
-		c.queue = c.queue[1:]
+		queue := c.queue
+		c.queue = nil
 		c.mu.Unlock()
-		c.results <- c.compile(q)
+		for _, r := range c.compile(queue...) {
+			c.results <- r
+		}
 	}
 }
 
-// compile carries out a request.
-func (c *compiler) compile(q *request) *result {
-	if q.generation != c.generation {
-		c.begin(q.generation)
+// compile carries out requests.
+func (c *compiler) compile(queue ...*request) []*result {
+	var done []*result
+	from := c.used
+	for _, q := range queue {
+		if q.generation != c.generation {
+			c.begin(q.generation)
+			from = c.used
+		}
+		done = append(done, c.one(q))
 	}
+	// Code begins on a page of its own: then memory goes from writable to executable, and not back until all is dropped.
+	// Each change stops all processors, so there is one for all requests.
+	if c.region.Executable(uint64(from), uint64(c.used-from)) != nil {
+		for _, r := range done {
+			r.full, r.code = true, nil
+		}
+	}
+	return done
+}
+
+// one carries out a request, but for making the code executable.
+func (c *compiler) one(q *request) *result {
 	out := &result{request: q}
 	r, pages := c.front.build(q)
 	if r == nil {
@@ -134,14 +153,8 @@ func (c *compiler) compile(q *request) *result {
 		out.full = true
 		return out
 	}
-	// Code begins on a page of its own: then memory goes from writable to executable, and not back until all is dropped.
-	// Each change stops all processors.
 	at := uint64(c.used)
 	copy(c.region.Bytes()[at:], code.Bytes)
-	if c.region.Executable(at, uint64(size)) != nil {
-		out.full, out.refused = true, true
-		return out
-	}
 	code.Bytes = nil
 	out.code, out.base, out.pages, out.number, out.delay = code, uintptr(c.region.Base)+uintptr(at), pages, h.Map, r.Delay
 	for _, b := range r.Blocks {

@@ -255,7 +255,7 @@ func (e *Engine) ask(pc uint64) bool {
 		e.compiler.ask(q)
 		return false
 	}
-	e.answer(e.compiler.compile(q))
+	e.answer(e.compiler.compile(q)[0])
 	return true
 }
 
