@@ -20,7 +20,7 @@ abstract contract Tasks is Bracket {
 
     // The most gas that one transaction of a kind is refunded; a proof has the task's limit. What they cost is in
     // testdata/dispute_gas.txt. Each is above that, so that also a busy tournament's are refunded in full.
-    uint256 internal constant MOVE_GAS = 90_000;
+    uint256 internal constant MOVE_GAS = 110_000;
     uint256 internal constant SEAL_GAS = 450_000;
     /// @dev For all that end a match: a time-out, a refutation, the end of an inner tournament.
     uint256 internal constant END_GAS = 600_000;
