@@ -1,4 +1,4 @@
-// Compiles src/**/*.sol and writes artifacts/<Name>.json for Go to embed.
+// Compiles src/**/*.sol, and the toy contracts that Go tests deploy too, and writes artifacts/<Name>.json for Go to embed.
 //
 //   node compile.mjs           compile, write artifacts/
 //   node compile.mjs --check   compile, compare with artifacts/, write nothing
@@ -13,7 +13,10 @@ import solc from 'solc'
 
 // How often an opcode of the deployed contract is expected to run: high trades bytes for gas. A contract that comes near
 // the size limit gets a smaller number here, by its name.
-const RUNS = { default: 1_000_000 }
+const RUNS = { default: 1_000_000, DisputeGame: 800 }
+
+// What Go tests need of test/.
+const TOYS = ['test/dispute/ToyDelegate.sol', 'test/dispute/ToyTransition.sol']
 
 const RUNTIME_LIMIT = 24_576 // EIP-170, bytes
 const INITCODE_LIMIT = 49_152 // EIP-3860, bytes
@@ -41,12 +44,13 @@ function main(args) {
   else writeArtifacts(want)
 }
 
-// Paths of all sources, relative to the root, with forward slashes, sorted.
+// Paths of all sources that have artifacts, relative to the root, with forward slashes, sorted.
 function sourceUnits() {
   return fs
     .readdirSync(srcDir, { recursive: true })
     .filter((p) => p.endsWith('.sol'))
     .map((p) => 'src/' + p.split(path.sep).join('/'))
+    .concat(TOYS)
     .sort()
 }
 
