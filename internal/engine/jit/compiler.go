@@ -55,13 +55,13 @@ type request struct {
 // A result is what became of a request.
 type result struct {
 	*request
-	code    *lir.Code // nil if there is none
-	blocks  []uint64  // pcs of the region's blocks
-	base    uintptr   // of the code
-	delay   bool
-	pages   []uint64
-	number  uint32 // of the map of registers
-	full    bool   // everything has to be dropped before there is room for more
+	code   *lir.Code // nil if there is none
+	blocks []uint64  // pcs of the region's blocks
+	base   uintptr   // of the code
+	delay  bool
+	pages  []uint64
+	number uint32 // of the map of registers
+	full   bool   // everything has to be dropped before there is room for more
 }
 
 func newCompiler(i *isa.ISA, known *knowledge) (*compiler, error) {

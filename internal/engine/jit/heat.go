@@ -12,7 +12,7 @@ const (
 	heatEntries = 1 << 16
 	// usualThreshold is how many visits make the block at a pc worth compiling. Compiling takes as long as interp takes
 	// for about a thousand times the instructions.
-	usualThreshold = 256
+	usualThreshold = 512
 	// patience is how many blocks are executed one by one, after generated code was left, in the hope to come back to it.
 	patience = 32
 	// returnWeight is what a visit straight from generated code counts more: leaving it is expensive.
@@ -50,6 +50,7 @@ type visits struct {
 	count   uint32
 	span    uint16  // instructions up to the next block; 0: not known
 	looked  bool    // what is executed after it has been looked at
+	asked   bool    // code for it is on its way
 	version uint32  // of heat, if code is right
 	code    uintptr // for pc; 0 if there is none
 }

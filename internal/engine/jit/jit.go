@@ -213,7 +213,7 @@ func (e *Engine) code() uintptr {
 	if v.version != e.heat.version {
 		v.code, v.version = e.cache.entry[pc].code, e.heat.version
 	}
-	if v.code != 0 || !e.heat.begins() || e.asked[pc] || !e.heat.visit(e, pc) {
+	if v.code != 0 || !e.heat.begins() || v.asked || !e.heat.visit(e, pc) {
 		return v.code
 	}
 	if !e.ask(pc) {
@@ -262,12 +262,19 @@ func (e *Engine) ask(pc uint64) bool {
 // want adds the block at pc to a request. Its code is watched before it is copied.
 func (e *Engine) want(q *request, pc uint64) {
 	e.asked[pc] = true
+	e.heat.at(pc).asked = true
 	first := pc &^ (blockSize - 1)
 	e.m.Mem.Watch(first / machine.PageSize)
 	if last := first + blockSize + excerptTail - 1; last > first && last/machine.PageSize != first/machine.PageSize {
 		e.m.Mem.Watch(last / machine.PageSize)
 	}
 	q.code.take(e.m.Mem, pc)
+}
+
+// answered takes back that the block at pc was asked for.
+func (e *Engine) answered(pc uint64) {
+	delete(e.asked, pc)
+	e.heat.at(pc).asked = false
 }
 
 // collect takes the answers that are there.
@@ -287,9 +294,9 @@ func (e *Engine) answer(r *result) {
 	q := r.request
 	e.requests = append(e.requests[:0], e.requests[1:]...)
 	e.spare = append(e.spare, q)
-	delete(e.asked, q.pc)
+	e.answered(q.pc)
 	for _, pc := range q.hot {
-		delete(e.asked, pc)
+		e.answered(pc)
 	}
 	switch {
 	case q.generation != e.generation:
