@@ -15,6 +15,7 @@ var imports = map[string]string{
 	"internal/ir":                     "internal/ir/words",
 	"internal/merkle":                 "",
 	"internal/atomicfile":             "",
+	"internal/dispute":                "",
 	"internal/hostmem":                "",
 	"internal/isa":                    "internal/ir",
 	"internal/isa/mips":               "internal/ir internal/isa",
@@ -42,7 +43,7 @@ var imports = map[string]string{
 var pure = []string{
 	"internal/ir", "internal/ir/words", "internal/isa", "internal/isa/mips", "internal/isa/riscv", "internal/isa/sets",
 	"internal/machine", "internal/engine/interp", "internal/engine/jit", "internal/engine/jit/lir",
-	"internal/engine/jit/amd64", "internal/engine/jit/arm64", "internal/kernel/bare",
+	"internal/engine/jit/amd64", "internal/engine/jit/arm64", "internal/kernel/bare", "internal/dispute",
 }
 
 // impure are packages of the standard library whose results differ from run to run.
