@@ -23,13 +23,13 @@ func OwnMoves(levels []Level, claims []uint64) int {
 // Delay returns the most seconds from the opening of a tournament to its end, if every transaction that anybody may send
 // is sent as soon as it may. claims[i] is the number of claims in each tournament of level i.
 //
-// Follow the last match back through the rounds. It began when the later of its claims came into its round, at the end of
-// another match; and so on. In each match only its two claims' clocks run, and every clock at most for an allowance in
-// all. If a claim came by winning, one more claim is on the path. If it was promoted, there are two more; but then the
-// match that ended last had no winner, or else that one would have met the claim which waited in the next round; so after
-// it that round has an even number of claims, and nobody is promoted out of it. That is at most every second round, and
-// as such a round leaves fewer claims than half, there are at most rounds + ⌊rounds/2⌋ claims on a path, if there is more
-// than one round.
+// Follow the last match back through the rounds. It began when the later of its claims came into its round, at the end
+// of another match; and so on. In each match only its two claims' clocks run, and every clock at most for an allowance
+// in all. If a claim came by winning, one more claim is on the path. If it was promoted, there are two more; but then
+// the match that ended last had no winner, or else that one would have met the claim which waited in the next round.
+// After it that round has an even number of claims, less than half as many, and nobody is promoted out of it. So on a
+// path through R rounds there are at most R + max(1, ⌊R/2⌋) claims. A search through all orders finds worst cases with
+// one allowance less, from R = 4 on.
 func Delay(levels []Level, grace uint64, claims []uint64) uint64 {
 	rounds := uint64(Rounds(claims[0]))
 	l := levels[0]

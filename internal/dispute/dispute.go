@@ -91,13 +91,16 @@ type Task struct {
 
 // An Execution is a step that was executed by a verifier; the task has its result.
 type Execution struct {
+	Context  Hash
 	Verifier Account
 	Pre      Hash
 }
 
 // A Tournament finds one claim among those about one interval.
 type Tournament struct {
-	ID          Hash
+	ID Hash
+	// Context is what the verifier knows the machine by: the task's identifier, or one for each delegated step.
+	Context     Hash
 	Level       int
 	InitialRoot Hash
 	Verifier    Account
@@ -174,7 +177,7 @@ type Match struct {
 	Agreed  Hash
 	Results [2]Hash
 	Inner   int
-	// Movers have moved last for each side; Owed is their refund, Refunded what others got before them.
+	// Movers were refunded last for each side; Owed is what they will get, Refunded what others have got.
 	Movers   [2]Account
 	Owed     [2]Coins
 	Refunded Coins
@@ -210,7 +213,7 @@ func (l Level) bound() int { return l.Log2Stride + l.Height }
 // LeastBond returns the refunds of the longest match of a level: one lost bond has to pay for them.
 func (p *Params) LeastBond(level int) Coins {
 	l := p.Levels[level]
-	return Coins(l.Height-1)*p.Caps[Move] + p.Caps[Seal] + p.Caps[Prove] + p.Caps[Timeout] + p.Caps[Refute]
+	return Coins(l.Height-1)*p.Caps[Move] + p.Caps[Seal] + max(p.Caps[Prove], p.Caps[Timeout], p.Caps[Refute], p.Caps[Finish])
 }
 
 // Leaf tells whether a level's strides are single steps. If another level follows, the verifier there delegates.

@@ -18,14 +18,14 @@ type search struct {
 	// late lets the honest player join in the last second, sluggish answer a second later: within the grace.
 	late, sluggish bool
 	// crowd is how many claims rogues make to an inner tournament.
-	crowd int
-	params         Params
-	seen           map[uint64]struct{}
-	records        func(Place) *Record
-	pools          map[string][]*Record
-	ends           int
-	longest        uint64
-	busiest        int
+	crowd   int
+	params  Params
+	seen    map[uint64]struct{}
+	records func(Place) *Record
+	pools   map[string][]*Record
+	ends    int
+	longest uint64
+	busiest int
 }
 
 // A state is a task at a time, and what the honest player has done in it.

@@ -9,9 +9,9 @@ import (
 // revert, and leaves the task as it was.
 type Rules struct {
 	Pair Hasher
-	// Transition executes one step of a task (context) by a verifier. It fails on a proof that is not of pre.
+	// Transition executes one step of a machine (context) by a verifier. It fails on a proof that is not of pre.
 	Transition func(verifier Account, context, pre Hash, proof []byte) (post Hash, err error)
-	// Opened says which machine a delegating verifier hands the step from pre to.
+	// Opened says which machine a delegating verifier hands the step from pre to. The context is new for each pre.
 	Opened func(verifier Account, context, pre Hash) (Delegation, error)
 	// Closed says what root follows pre if the delegated machine ends at finalRoot.
 	Closed func(verifier Account, context, finalRoot Hash, proof []byte) (post Hash, err error)
@@ -41,7 +41,7 @@ func (r *Rules) Open(tx Tx, id Hash, p Params) (*Task, error) {
 	t := &Task{ID: id, Params: p, Executed: map[Execution]Hash{}, Credits: map[Account]Coins{}}
 	t.Levels = slices.Clone(p.Levels)
 	t.Tournaments = []Tournament{{
-		ID: id, InitialRoot: p.InitialRoot, Verifier: p.Verifier, OpenedAt: tx.Now, Parent: none, Winner: none,
+		ID: id, Context: id, InitialRoot: p.InitialRoot, Verifier: p.Verifier, OpenedAt: tx.Now, Parent: none, Winner: none,
 	}}
 	return t, nil
 }
@@ -71,7 +71,7 @@ func (r *Rules) Join(t *Task, tx Tx, tournament int, left, right, finalRoot Hash
 		var err error
 		// The machine that delegates closes, not the one that was delegated to.
 		outer := t.Tournaments[t.Matches[u.Parent].Tournament].Verifier
-		if result, err = r.Closed(outer, t.ID, finalRoot, closing); err != nil {
+		if result, err = r.Closed(outer, u.Context, finalRoot, closing); err != nil {
 			return fail(err.Error())
 		}
 	}
@@ -156,14 +156,19 @@ func (r *Rules) Finish(t *Task, tx Tx, tournament int) error {
 	for side := range out {
 		out[side] = u.Winner < 0 || t.Claims[u.Winner].Result != m.Results[side]
 	}
-	r.end(t, u.Parent, out, tx.Now)
+	r.end(t, tx, u.Parent, out, t.refund(Finish, tx))
 	return nil
 }
 
-// end ends a match. Who is not out goes on to the next round.
-func (r *Rules) end(t *Task, match int, out [2]bool, now uint64) {
+// end ends a match. Whoever had to act is charged, and who is not out goes on to the next round. The sender gets refund.
+func (r *Rules) end(t *Task, tx Tx, match int, out [2]bool, refund Coins) {
 	m := &t.Matches[match]
 	u := &t.Tournaments[m.Tournament]
+	for side := range out {
+		if m.Phase == Sealed || m.Phase == Bisecting && m.Turn == side {
+			t.charge(m, side, tx.Now)
+		}
+	}
 	m.Phase = Ended
 	u.Rounds[m.Round].Running--
 	for side := range out {
@@ -178,22 +183,35 @@ func (r *Rules) end(t *Task, match int, out [2]bool, now uint64) {
 			u.Pot += bond
 		}
 	}
+	t.credit(tx.From, refund)
+	m.Refunded += refund
 	u.Pot -= m.Refunded
 	// Nothing below may use m or u: enter lets the lists grow.
-	for side, claim := range [2]int(m.Sides) {
+	for side, claim := range m.Sides {
 		if !out[side] {
-			r.enter(t, claim, t.Claims[claim].Round+1, now)
+			r.enter(t, claim, t.Claims[claim].Round+1, tx.Now)
 		}
 	}
 }
 
-// owe adds a transaction of the given kind to what the match's loser will pay for side.
-func (t *Task) owe(m *Match, side int, kind Kind, tx Tx) {
+// plays tells whether an account is refunded for what it does for a side without waiting: it posted the claim, or was
+// refunded for the side last. Whoever copies a transaction that waits for its block is neither, and gets nothing.
+func (t *Task) plays(m *Match, side int, account Account) bool {
+	return m.Movers[side] == account || t.Claims[m.Sides[side]].Poster == account
+}
+
+func (t *Task) refund(kind Kind, tx Tx) Coins { return min(tx.Cost, t.Caps[kind]) }
+
+// owe adds a move or a seal to what the match's loser will pay for side, if the sender plays it or the grace was over.
+func (t *Task) owe(m *Match, side int, kind Kind, tx Tx, late bool) {
+	if !late && !t.plays(m, side, tx.From) {
+		return
+	}
 	if m.Movers[side] != tx.From {
 		t.settle(m, side)
 		m.Movers[side] = tx.From
 	}
-	m.Owed[side] += min(tx.Cost, t.Caps[kind])
+	m.Owed[side] += t.refund(kind, tx)
 }
 
 func (t *Task) settle(m *Match, side int) {

@@ -43,8 +43,8 @@ func (r *Rules) Move(t *Task, tx Tx, match int, left, right, childLeft, childRig
 	if pair(r.Pair, childLeft, childRight) != [2]Hash{left, right}[half] {
 		return fail(fmt.Errorf("these are not the children of the child"))
 	}
+	t.owe(m, m.Turn, Move, tx, tx.Now > m.LastMove+t.Grace)
 	t.charge(m, m.Turn, tx.Now)
-	t.owe(m, m.Turn, Move, tx)
 	m.Height--
 	m.Position += uint64(half) << m.Height
 	m.Parent = [2]Hash{m.Left, m.Right}[half]
@@ -54,8 +54,9 @@ func (r *Rules) Move(t *Task, tx Tx, match int, left, right, childLeft, childRig
 	return nil
 }
 
-// Seal opens a node of height 1: the first leaf that the sides disagree about is found. agreed is the leaf before it,
-// with its proof for the mover's claim; of leaf 0 it is the tournament's initial root, and there is no proof.
+// Seal opens a node of height 1: the first leaf that the sides disagree about is found. If it is the left one, agreed is
+// the leaf before it, with its proof for the mover's claim; before leaf 0 it is the tournament's initial root. Where the
+// agreed root is known, agreed and proof are not looked at.
 func (r *Rules) Seal(t *Task, tx Tx, match int, left, right, agreed Hash, proof []Hash) error {
 	fail := func(err error) error { return fmt.Errorf("dispute: seal match %d: %w", match, err) }
 	half, err := r.turn(t, tx, match, left, right)
@@ -68,18 +69,20 @@ func (r *Rules) Seal(t *Task, tx Tx, match int, left, right, agreed Hash, proof 
 		return fail(fmt.Errorf("the disagreement is not about one interval yet"))
 	}
 	position := m.Position + uint64(half)
-	if position == 0 {
-		if agreed != u.InitialRoot {
-			return fail(fmt.Errorf("it begins with the initial root"))
-		}
-	} else if len(proof) != t.Levels[u.Level].Height || !ProveLeaf(r.Pair, t.Claims[m.Sides[m.Turn]].Commitment, position-1, agreed, proof) {
+	switch {
+	case half == 1:
+		agreed = left
+	case position == 0:
+		agreed = u.InitialRoot
+	case !t.has(m.Sides[m.Turn], position-1, agreed, proof, r.Pair):
 		return fail(fmt.Errorf("the agreed root is not proven"))
 	}
 	inner := Tournament{
-		ID: m.ID, Level: u.Level + 1, InitialRoot: agreed, Verifier: u.Verifier, OpenedAt: tx.Now, Parent: match, Winner: none,
+		ID: m.ID, Context: u.Context, Level: u.Level + 1, InitialRoot: agreed, Verifier: u.Verifier, OpenedAt: tx.Now, Parent: match, Winner: none,
 	}
 	if t.leaf(u.Level) && !t.last(u.Level) {
-		d, err := r.Opened(u.Verifier, t.ID, agreed)
+		inner.Context = pair(r.Pair, u.Context, agreed)
+		d, err := r.Opened(u.Verifier, inner.Context, agreed)
 		if err != nil {
 			return fail(err)
 		}
@@ -88,8 +91,8 @@ func (r *Rules) Seal(t *Task, tx Tx, match int, left, right, agreed Hash, proof 
 		}
 		inner.InitialRoot, inner.Verifier, inner.Delegated = d.InitialRoot, d.Verifier, true
 	}
+	t.owe(m, m.Turn, Seal, tx, tx.Now > m.LastMove+t.Grace)
 	t.charge(m, m.Turn, tx.Now)
-	t.owe(m, m.Turn, Seal, tx)
 	m.Height, m.Position, m.Agreed, m.LastMove = 0, position, agreed, tx.Now
 	m.Results[m.Turn] = [2]Hash{left, right}[half]
 	m.Results[1-m.Turn] = [2]Hash{m.Left, m.Right}[half]
@@ -114,20 +117,11 @@ func (r *Rules) Prove(t *Task, tx Tx, match int, proof []byte) error {
 		return fail(err)
 	}
 	out := [2]bool{post != m.Results[0], post != m.Results[1]}
-	// Who copies the proof out of the waiting transactions has not moved for the claim, and gets nothing.
-	paid := tx.Now >= m.LastMove+t.LevelOf(m.Tournament).Allowance/3
-	side := 0
-	for s := range out {
-		t.charge(m, s, tx.Now)
-		if !out[s] {
-			side = s
-			paid = paid || m.Movers[s] == tx.From || t.Claims[m.Sides[s]].Poster == tx.From
-		}
+	refund := Coins(0)
+	if tx.Now > m.LastMove+t.LevelOf(m.Tournament).Allowance/3 || !out[0] && t.plays(m, 0, tx.From) || !out[1] && t.plays(m, 1, tx.From) {
+		refund = t.refund(Prove, tx)
 	}
-	if paid {
-		t.owe(m, side, Prove, tx)
-	}
-	r.end(t, match, out, tx.Now)
+	r.end(t, tx, match, out, refund)
 	return nil
 }
 
@@ -144,9 +138,9 @@ func (r *Rules) execute(t *Task, tournament int, pre Hash, proof []byte) (Hash, 
 	if !t.last(u.Level) {
 		return Hash{}, fmt.Errorf("its steps are not executed")
 	}
-	post, err := r.Transition(u.Verifier, t.ID, pre, proof)
+	post, err := r.Transition(u.Verifier, u.Context, pre, proof)
 	if err == nil {
-		t.Executed[Execution{u.Verifier, pre}] = post
+		t.Executed[Execution{u.Context, u.Verifier, pre}] = post
 	}
 	return post, err
 }
@@ -161,19 +155,10 @@ func (r *Rules) Timeout(t *Task, tx Tx, match int) error {
 	var out [2]bool
 	out[m.Turn] = true
 	if m.Phase == Sealed {
-		a, b := &t.Claims[m.Sides[0]].Clock, &t.Claims[m.Sides[1]].Clock
-		out = [2]bool{*a <= *b, *b <= *a}
-		// The match was over when the first clock ended, however late that is noticed.
-		spent := min(*a, *b)
-		*a, *b = *a-spent, *b-spent
+		a, b := t.Claims[m.Sides[0]].Clock, t.Claims[m.Sides[1]].Clock
+		out = [2]bool{a <= b, b <= a}
 	}
-	// The one who stays pays whoever acts, or both do.
-	winner := 0
-	if out[0] {
-		winner = 1
-	}
-	t.owe(m, winner, Timeout, tx)
-	r.end(t, match, out, tx.Now)
+	r.end(t, tx, match, out, t.refund(Timeout, tx))
 	return nil
 }
 
@@ -183,8 +168,7 @@ func (r *Rules) Refute(t *Task, tx Tx, claim int, position uint64, pre Hash, pre
 	fail := func(why string) error { return fmt.Errorf("dispute: refute claim %d at %d: %s", claim, position, why) }
 	c := &t.Claims[claim]
 	u := &t.Tournaments[c.Tournament]
-	height := t.Levels[u.Level].Height
-	result, executed := t.Executed[Execution{u.Verifier, pre}]
+	result, executed := t.Executed[Execution{u.Context, u.Verifier, pre}]
 	switch {
 	case c.Out || u.Finished:
 		return fail("it is settled")
@@ -194,31 +178,27 @@ func (r *Rules) Refute(t *Task, tx Tx, claim int, position uint64, pre Hash, pre
 		return fail("it is right there")
 	case position == 0 && pre != u.InitialRoot:
 		return fail("it begins with another root")
-	case position > 0 && (len(preProof) != height || !ProveLeaf(r.Pair, c.Commitment, position-1, pre, preProof)):
+	case position > 0 && !t.has(claim, position-1, pre, preProof, r.Pair):
 		return fail("the root before is not proven")
-	case len(postProof) != height || !ProveLeaf(r.Pair, c.Commitment, position, post, postProof):
+	case !t.has(claim, position, post, postProof, r.Pair):
 		return fail("the root after is not proven")
 	}
 	if c.Match < 0 {
 		u.Rounds[c.Round].Waiting = none
 		c.Out = true
 		u.Alive--
-		refund := min(tx.Cost, t.Caps[Refute])
+		refund := t.refund(Refute, tx)
 		t.credit(tx.From, refund)
 		u.Pot += t.Levels[u.Level].Bond - refund
 		return nil
 	}
-	m := &t.Matches[c.Match]
-	side := 0
-	if m.Sides[1] == claim {
-		side = 1
-	}
-	if m.Phase == Sealed || m.Turn != side {
-		t.charge(m, 1-side, tx.Now)
-	}
-	t.owe(m, 1-side, Refute, tx)
-	var out [2]bool
-	out[side] = true
-	r.end(t, c.Match, out, tx.Now)
+	sides := t.Matches[c.Match].Sides
+	r.end(t, tx, c.Match, [2]bool{sides[0] == claim, sides[1] == claim}, t.refund(Refute, tx))
 	return nil
+}
+
+// has tells whether proof shows that a claim has leaf at position.
+func (t *Task) has(claim int, position uint64, leaf Hash, proof []Hash, hasher Hasher) bool {
+	c := &t.Claims[claim]
+	return len(proof) == t.LevelOf(c.Tournament).Height && ProveLeaf(hasher, c.Commitment, position, leaf, proof)
 }

@@ -10,8 +10,9 @@ import (
 type Place struct {
 	Tournament, Level  int
 	Log2Stride, Height int
-	Verifier           Account
-	InitialRoot        Hash
+	// Context is what Verifier, which executes or delegates the machine's steps, knows the machine by.
+	Context, InitialRoot Hash
+	Verifier             Account
 	// Start is the number of steps from the machine's first state to InitialRoot.
 	Start uint64
 	// Outer are the steps that were delegated on the way, outermost first: the machine is the one that step
@@ -120,7 +121,7 @@ func (d *desk) stake(tournament int) *stake {
 	u, level := &d.Tournaments[tournament], d.LevelOf(tournament)
 	s := &stake{claim: none, place: Place{
 		Tournament: tournament, Level: u.Level, Log2Stride: level.Log2Stride, Height: level.Height,
-		Verifier: u.Verifier, InitialRoot: u.InitialRoot,
+		Context: u.Context, Verifier: u.Verifier, InitialRoot: u.InitialRoot,
 	}}
 	if u.Parent >= 0 {
 		m := &d.Matches[u.Parent]
@@ -204,12 +205,19 @@ func (d *desk) match(match int, s *stake) {
 		d.do(Action{Kind: Timeout, Match: match}, "Claim %d is out of time in match %d.", m.Sides[m.Turn], match)
 	case m.Phase == Sealed:
 		// In a match of others a proof shortens what they might let pass, and is paid after a third of the allowance.
-		if side != none || s != nil && d.ours(m, s) && d.now >= m.LastMove+d.LevelOf(m.Tournament).Allowance/3 {
+		if side != none || s != nil && d.ours(m, s) && d.now > m.LastMove+d.LevelOf(m.Tournament).Allowance/3 {
 			d.prove(match, s)
 		}
-	case m.Turn == side:
+	case m.Turn == side && !d.waits(m):
 		d.move(match, s.record.History)
 	}
+}
+
+// waits tells whether to let the grace pass before we move for a claim that somebody else posted: then the move is
+// refunded, and so are all that follow. A claim that is short of time does not wait.
+func (d *desk) waits(m *Match) bool {
+	claim := d.Claims[m.Sides[m.Turn]]
+	return !d.plays(m, m.Turn, d.Account) && d.now <= m.LastMove+d.Grace && claim.Clock > d.LevelOf(m.Tournament).Allowance/2
 }
 
 // loses tells whether a time-out would hit a side.
@@ -258,7 +266,10 @@ func (d *desk) move(match int, h *History) {
 	position := m.Position + half
 	a.Root = d.Tournaments[m.Tournament].InitialRoot
 	if position > 0 {
-		a.Root, a.Proof = h.Leaf(position-1), h.Proof(position-1)
+		a.Root = h.Leaf(position - 1)
+		if half == 0 {
+			a.Proof = h.Proof(position - 1)
+		}
 	}
 	d.do(a, "In match %d claim %d differs from ours first in stride %d of 2^%d steps: %x… follows from %x….", match,
 		m.Sides[1-m.Turn], position, level.Log2Stride, head(child), head(a.Root))
@@ -286,4 +297,3 @@ func (d *desk) prove(match int, s *stake) {
 		d.do(a, "Match %d is about step %d, from root %x… on.", match, s.place.Start+m.Position, head(m.Agreed))
 	}
 }
-

@@ -18,7 +18,7 @@ func (d *desk) refute(tournament int, s *stake) {
 		}
 		for _, m := range d.Matches {
 			of := &d.Tournaments[m.Tournament]
-			same := of.Level == u.Level && of.Verifier == u.Verifier && of.InitialRoot == u.InitialRoot
+			same := of.Level == u.Level && of.Context == u.Context && of.Verifier == u.Verifier && of.InitialRoot == u.InitialRoot
 			if same && m.Phase == Ended && d.contradicts(claim, &m) {
 				break
 			}
@@ -37,7 +37,7 @@ func (d *desk) acts(match int) bool {
 func (d *desk) contradicts(claim int, m *Match) bool {
 	u := &d.Tournaments[d.Claims[claim].Tournament]
 	height := d.Levels[u.Level].Height
-	result, executed := d.Executed[Execution{u.Verifier, m.Agreed}]
+	result, executed := d.Executed[Execution{u.Context, u.Verifier, m.Agreed}]
 	post, postProof, known := d.Revealed.Leaf(claim, height, m.Position)
 	if !executed || !known || post == result {
 		return false

@@ -96,7 +96,7 @@ var (
 	rogue  = Account{2}
 )
 
-var caps = [kinds]Coins{Move: 3, Seal: 4, Prove: 10, Timeout: 2, Refute: 5}
+var caps = [kinds]Coins{Move: 3, Seal: 4, Prove: 10, Timeout: 2, Refute: 5, Finish: 6}
 
 // params has levels of these heights and allowances, the last of which has stride 1.
 func params(grace uint64, heights []int, allowances []uint64) Params {
