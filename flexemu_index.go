@@ -44,13 +44,14 @@ type IndexOptions struct {
 // The methods may be called by several goroutines. Questions about steps that the index has made are answered
 // concurrently, also while it makes more.
 type Index struct {
-	busy     chan struct{} // full while somebody uses run: a lock that one can stop waiting for
-	run      *Run          // the present state
-	host     *indexHost
-	first    uint64 // step of the first state
-	memory   uint64 // bound of held
-	perPage  uint64 // least steps between checkpoints for each page of the guest
-	progress func(uint64)
+	busy      chan struct{} // full while somebody uses run: a lock that one can stop waiting for
+	run       *Run          // the present state
+	host      *indexHost
+	first     uint64      // step of the first state
+	firstRoot func() Hash // of the state there
+	memory    uint64      // bound of held
+	perPage   uint64      // least steps between checkpoints for each page of the guest
+	progress  func(uint64)
 
 	mu          sync.Mutex // guards what follows; who holds busy may take it, not the other way round
 	step        uint64     // of the present state, or of one shortly before
@@ -105,6 +106,10 @@ func NewIndex(r *Run, o IndexOptions) *Index {
 		step: r.Step(),
 	}
 	x.ended, _ = r.Exited()
+	x.firstRoot = sync.OnceValue(func() Hash {
+		m, _, _ := x.nearest(x.first)
+		return m.Root()
+	})
 	r.system.Host = x.host
 	if o.Spacing == 0 {
 		o.Spacing, x.perPage = DefaultIndexSpacing, stepsPerPage
@@ -191,22 +196,40 @@ func (x *Index) at(ctx context.Context, n uint64, roots bool) (*Run, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := newRun(x.run.kernel, m, quietHost{x.host}, x.run.likewise())
+	return x.repeat(ctx, m, n, x.run.likewise())
+}
+
+// repeat makes a run of a machine, which becomes its own, and brings it to step n, which the index has passed.
+func (x *Index) repeat(ctx context.Context, m *machine.Machine, n uint64, engine string) (*Run, error) {
+	r, err := newRun(x.run.kernel, m, quietHost{x.host}, engine)
 	if err != nil {
 		return nil, err
 	}
-	for step := r.Step(); step < n; step = r.Step() {
-		if ctx.Err() != nil {
-			return nil, fmt.Errorf("state %d: stopped at step %d: %w", n, step, context.Cause(ctx))
-		}
-		if err := r.RunTo(step + min(n-step, indexSlice)); err != nil {
-			return nil, fmt.Errorf("state %d: %w", n, err)
-		}
-		if done, _ := r.Exited(); done && r.Step() < n {
-			return nil, fmt.Errorf("state %d: repeated, the run ended at step %d: the host gave other pre-images than before", n, r.Step())
-		}
+	if err := r.repeatTo(ctx, n); err != nil {
+		return nil, err
 	}
 	return r, nil
+}
+
+// repeatTo makes steps that the index has made before, up to step n.
+func (r *Run) repeatTo(ctx context.Context, n uint64) error {
+	for step := r.Step(); step < n; step = r.Step() {
+		if ctx.Err() != nil {
+			return fmt.Errorf("state %d: stopped at step %d: %w", n, step, context.Cause(ctx))
+		}
+		if err := r.RunTo(step + min(n-step, indexSlice)); err != nil {
+			return fmt.Errorf("state %d: %w", n, err)
+		}
+		if done, _ := r.Exited(); done && r.Step() < n {
+			return repeatedError(n, r.Step())
+		}
+	}
+	return nil
+}
+
+// repeatedError says that a run that should have come to state n has ended before.
+func repeatedError(n, end uint64) error {
+	return fmt.Errorf("state %d: repeated, the run ended at step %d: the host gave other pre-images than before", n, end)
 }
 
 // Root is the root at step n. For many at steps that lie together, ask At for the first one's run.
@@ -343,12 +366,23 @@ func (x *Index) before(ctx context.Context, n uint64, roots bool) (*machine.Mach
 func (x *Index) nearest(n uint64) (m *machine.Machine, step uint64, hashed bool) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	after := sort.Search(len(x.checkpoints), func(i int) bool { return x.checkpoints[i].step > n })
-	c := x.checkpoints[after-1]
+	c := x.checkpoints[x.lastAt(n)]
 	if x.hashed.machine != nil && x.hashed.step == c.step {
 		return x.hashed.machine.Fork(), c.step, true
 	}
 	return c.machine.Fork(), c.step, false
+}
+
+// checkpoint is the step of the last checkpoint at step n or before it; n must not be before the first.
+func (x *Index) checkpoint(n uint64) uint64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return x.checkpoints[x.lastAt(n)].step
+}
+
+// lastAt is the place of the last checkpoint at step n or before it.
+func (x *Index) lastAt(n uint64) int {
+	return sort.Search(len(x.checkpoints), func(i int) bool { return x.checkpoints[i].step > n }) - 1
 }
 
 // present gives a copy of the present state, or nil if that is of another step than n by now.

@@ -299,13 +299,16 @@ func (m *Machine) EncodeWithMemory(memory merkle.Hash) []byte {
 }
 
 func (m *Machine) appendState(b []byte, memory merkle.Hash) []byte {
+	return m.appendRoots(b, memory, [2]merkle.Hash{m.stackRoot(0), m.stackRoot(1)})
+}
+
+// appendRoots appends the state with roots of memory and stacks that the caller knows.
+func (m *Machine) appendRoots(b []byte, memory merkle.Hash, stacks [2]merkle.Hash) []byte {
 	b = append(b, memory[:]...)
 	b = append(b, m.Key[:]...)
 	b = m.appendFields(b, scalarsFront)
-	for right := range m.stacks {
-		root := m.stackRoot(right)
-		b = append(b, root[:]...)
-	}
+	b = append(b, stacks[0][:]...)
+	b = append(b, stacks[1][:]...)
 	return m.appendFields(b, scalarsBack)
 }
 
@@ -339,11 +342,16 @@ const (
 // StateHash is the keccak-256 of an encoded state with the first byte replaced by the status.
 func StateHash(state []byte) merkle.Hash {
 	h := merkle.Keccak256(state)
-	h[0] = StatusUnfinished
-	if state[exitedOffset] != 0 {
-		h[0] = min(state[exitCodeOffset], StatusPanic)
-	}
+	h[0] = status(state)
 	return h
+}
+
+// status tells how the machine with an encoded state ended.
+func status(state []byte) byte {
+	if state[exitedOffset] == 0 {
+		return StatusUnfinished
+	}
+	return min(state[exitCodeOffset], StatusPanic)
 }
 
 // Under is the root of the active stack without the running thread.

@@ -84,3 +84,12 @@ func pairsScalar(dst, src []Hash) {
 	}
 	sponges.Put(s)
 }
+
+// HashMessages sets dst[i] to the Keccak256 of message i. The messages have size bytes each and lie one behind the
+// other in data. The more of them in one call, the better: up to four are hashed at once.
+func HashMessages(dst []Hash, data []byte, size int) {
+	data = data[:len(dst)*size]
+	for i := messagesLanes(dst, data, size); i < len(dst); i++ {
+		dst[i] = Keccak256(data[i*size : (i+1)*size])
+	}
+}

@@ -46,7 +46,13 @@ func lane1(dst, l, r *Hash)
 //go:noescape
 func absorb(state *[stateWords]uint64, blocks *byte, count int)
 
+// permute4 is the permutation of four states. Word A[x, y] of state i is state[4*(x+5y)+i].
+//
+//go:noescape
+func permute4(state *[lanes * stateWords]uint64)
+
 const (
+	lanes      = 4 // that are hashed at once
 	stateWords = 25
 	rateWords  = 17 // of keccak-256: what the digest's 32 bytes, twice, leave of the state
 	rate       = 8 * rateWords
@@ -122,10 +128,7 @@ func pairsLanes(dst, src []Hash) int {
 
 // pairsAVX2 hashes up to four pairs.
 func pairsAVX2(dst, src []Hash) {
-	const (
-		lanes = 4
-		words = 8 // 8-byte words of a pair
-	)
+	const words = 8 // 8-byte words of a pair
 	var state keccakf1600.StateX4
 	a := state.Initialize(false)
 	for lane := range dst {
@@ -140,5 +143,62 @@ func pairsAVX2(dst, src []Hash) {
 		for w := range words / 2 {
 			binary.LittleEndian.PutUint64(dst[lane][w*8:], a[lanes*w+lane])
 		}
+	}
+}
+
+// messagesLanes is HashMessages for as many of the first messages as this host has a fast way for; it returns
+// their number.
+func messagesLanes(dst []Hash, data []byte, size int) int {
+	if !useAVX512 && !useAVX2 {
+		return 0
+	}
+	n := 0
+	for len(dst)-n >= 2 {
+		k := min(lanes, len(dst)-n)
+		messagesX4(dst[n:n+k], data[n*size:], size)
+		n += k
+	}
+	return n
+}
+
+// messagesX4 hashes up to four messages.
+func messagesX4(dst []Hash, data []byte, size int) {
+	var own [lanes * stateWords]uint64
+	var x4 keccakf1600.StateX4
+	a := own[:]
+	if !useAVX512 {
+		a = x4.Initialize(false)
+	}
+	for from := 0; from <= size; from += rate {
+		for lane := range dst {
+			message := data[lane*size : (lane+1)*size]
+			if size-from >= rate {
+				absorbLane(a[lane:], message[from:])
+				continue
+			}
+			var last [rate]byte
+			n := copy(last[:], message[from:])
+			last[n] = 1 // as in hashLane
+			last[rate-1] |= 0x80
+			absorbLane(a[lane:], last[:])
+		}
+		if useAVX512 {
+			permute4(&own)
+		} else {
+			x4.Permute()
+		}
+	}
+	for lane := range dst {
+		for w := range len(dst[lane]) / 8 {
+			binary.LittleEndian.PutUint64(dst[lane][8*w:], a[lanes*w+lane])
+		}
+	}
+}
+
+// absorbLane takes a block into every fourth word of a.
+func absorbLane(a []uint64, block []byte) {
+	a, block = a[:lanes*(rateWords-1)+1], block[:rate]
+	for w := range rateWords {
+		a[lanes*w] ^= binary.LittleEndian.Uint64(block[8*w:])
 	}
 }

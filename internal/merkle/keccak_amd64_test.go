@@ -19,6 +19,7 @@ func TestEveryHasher(t *testing.T) {
 			useAVX512, useAVX2 = c.avx512, c.x2
 			checkPairs(t)
 			checkKeccak256(t)
+			checkMessages(t)
 		})
 	}
 }

@@ -32,3 +32,13 @@ func BenchmarkProofRoot(b *testing.B) {
 		p.Leaf = p.Root(12345)
 	}
 }
+
+func BenchmarkHashMessages(b *testing.B) {
+	const n, size = 64, 298
+	var h [n]Hash
+	data := make([]byte, n*size)
+	for b.Loop() {
+		HashMessages(h[:], data, size)
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/hash")
+}

@@ -95,6 +95,30 @@ func checkPairs(t *testing.T) {
 
 func TestPairs(t *testing.T) { checkPairs(t) }
 
+// checkMessages compares HashMessages with the reference, for sizes around the ends of blocks.
+func checkMessages(t *testing.T) {
+	t.Helper()
+	const most = 9
+	for _, size := range []int{0, 1, 7, 64, 134, 135, 136, 137, 188, 271, 272, 273, 274, 298, 500} {
+		data := make([]byte, most*size)
+		rand.NewChaCha8([32]byte{byte(size)}).Read(data)
+		for n := range most {
+			dst := make([]Hash, n+1)
+			HashMessages(dst[:n], data, size)
+			for i := range n {
+				if want := reference(data[i*size : (i+1)*size]); dst[i] != want {
+					t.Fatalf("message %d of %d with %d bytes has the hash %x, want %x", i, n, size, dst[i], want)
+				}
+			}
+			if dst[n] != (Hash{}) {
+				t.Fatalf("HashMessages of %d wrote behind its end", n)
+			}
+		}
+	}
+}
+
+func TestMessages(t *testing.T) { checkMessages(t) }
+
 func TestHashingAllocatesNothing(t *testing.T) {
 	var h [8]Hash
 	var b [188]byte
@@ -102,6 +126,7 @@ func TestHashingAllocatesNothing(t *testing.T) {
 		h[1] = Pair(&h[2], &h[3])
 		HashPairs(h[:4], h[:])
 		h[5] = Keccak256(b[:])
+		HashMessages(h[:4], b[:], 40)
 	})
 	if n != 0 {
 		t.Errorf("%v allocations", n)
