@@ -33,6 +33,7 @@ type Reader struct {
 
 	at   Block // the last one that was read
 	seen map[logID]bool
+	told map[logID]bool
 	log  *logbook
 	// Views of the ids in log, as of block at.
 	params      TaskView
@@ -72,7 +73,7 @@ const (
 
 // NewReader makes a reader of a task; account is whose credits are read.
 func NewReader(g *Game, task common.Hash, account common.Address) *Reader {
-	r := &Reader{game: g, task: task, account: account}
+	r := &Reader{game: g, task: task, account: account, told: map[logID]bool{}}
 	r.forget()
 	return r
 }
@@ -355,7 +356,7 @@ func (r *Reader) build() *dispute.Task {
 		v := r.tournaments[id]
 		for e, post := range r.log.executed {
 			if e.context == v.Context && e.verifier == v.Verifier {
-				t.Executed[dispute.Execution{Verifier: dispute.Account(e.verifier), Pre: e.pre}] = post
+				t.Executed[dispute.Execution{Context: e.context, Verifier: dispute.Account(e.verifier), Pre: e.pre}] = post
 			}
 		}
 	}
@@ -400,7 +401,7 @@ func coins(wei *big.Int) dispute.Coins {
 func (r *Reader) tournament(id common.Hash, claims, matches func(common.Hash) int) dispute.Tournament {
 	v := r.tournaments[id]
 	u := dispute.Tournament{
-		ID: id, Level: int(v.Level), InitialRoot: v.InitialRoot, Verifier: dispute.Account(v.Verifier),
+		ID: id, Context: v.Context, Level: int(v.Level), InitialRoot: v.InitialRoot, Verifier: dispute.Account(v.Verifier),
 		OpenedAt: v.OpenedAt.Uint64(), Parent: -1, Delegated: v.Delegated, Drained: int(v.Lowest),
 		Alive: int(v.Alive), Joined: int(v.Joined), Pot: coins(v.Pot), Finished: v.Finished, Winner: claims(v.Winner),
 	}
