@@ -6,6 +6,7 @@ import (
 	"math/big"
 
 	"github.com/ethereum/go-ethereum/common"
+	"github.com/ethereum/go-ethereum/core/types"
 
 	"github.com/flexemu/flexemu/internal/dispute"
 )
@@ -126,4 +127,47 @@ func (s *Sender) SubmitAt(ctx context.Context, w Wish, seen, now uint64) (bool, 
 		return s.Submit(ctx, w, seen)
 	}
 	return sent, err
+}
+
+// A Suite is the contracts that a task for an instruction set needs.
+type Suite struct {
+	Oracle, Step, Adapter, Game common.Address
+}
+
+// Deploy deploys a suite; contract is the name of that for the instruction set. Those that have an address
+// already are there. send gets a transaction into a block.
+func (s Suite) Deploy(contract string, send func(Wish, error) (*types.Receipt, error)) (Suite, error) {
+	for _, d := range []struct {
+		at   *common.Address
+		name string
+		args []any
+	}{
+		{&s.Oracle, "PreimageOracle", nil},
+		{&s.Step, contract, []any{&s.Oracle}},
+		{&s.Adapter, "BareTransition", []any{&s.Step}},
+		{&s.Game, "DisputeGame", nil},
+	} {
+		if *d.at != (common.Address{}) {
+			continue
+		}
+		for i, arg := range d.args {
+			d.args[i] = *arg.(*common.Address) // known by now
+		}
+		r, err := send(DeployWish(d.name, d.args...))
+		if err != nil {
+			return s, err
+		}
+		*d.at = r.ContractAddress
+	}
+	return s, nil
+}
+
+// OpenedTask finds the id of the task in the receipt of the transaction that opened it.
+func OpenedTask(r *types.Receipt) (common.Hash, error) {
+	for _, l := range r.Logs {
+		if len(l.Topics) > 1 && l.Topics[0] == gameABI.Events["Opened"].ID {
+			return l.Topics[1], nil
+		}
+	}
+	return common.Hash{}, fmt.Errorf("open: the transaction %v has opened no task", r.TxHash)
 }

@@ -53,8 +53,10 @@ type Config struct {
 	Now func() uint64
 	// Poll is how often a run looks at the chain; 0 stands for DefaultPoll.
 	Poll time.Duration
-	// Cheat, if it is not nil, may change what is planned: for tests and demonstrations.
-	Cheat   func(t *dispute.Task, p *dispute.Plan)
+	// Bend, if it is not nil, may change what is planned, and Force sends also what would fail: for cheaters in tests and
+	// demonstrations.
+	Bend    func(t *dispute.Task, p *dispute.Plan)
+	Force   bool
 	Log     *slog.Logger // nil: nothing is logged
 	Metrics *Metrics     // nil: nothing is counted
 }
@@ -144,8 +146,8 @@ func (p *Player) Turn(ctx context.Context) (Turn, error) {
 	if lookup != nil {
 		return turn, lookup
 	}
-	if p.c.Cheat != nil {
-		p.c.Cheat(task, &plan)
+	if p.c.Bend != nil {
+		p.c.Bend(task, &plan)
 	}
 	for _, note := range plan.Notes {
 		p.say(slog.LevelWarn, note)
@@ -190,6 +192,9 @@ func (p *Player) act(ctx context.Context, t *dispute.Task, block eth.Block, now 
 			return sent, err
 		}
 		wanted[w.Key] = true
+		if p.c.Force {
+			w.Gas = forced
+		}
 		if p.c.Sender == nil {
 			if !p.told[w.Key] {
 				p.told[w.Key] = true
@@ -218,6 +223,9 @@ func (p *Player) act(ctx context.Context, t *dispute.Task, block eth.Block, now 
 	}
 	return sent, p.c.Sender.Chase(ctx, wanted)
 }
+
+// forced is the gas limit of transactions that nobody estimates.
+const forced = 3_000_000
 
 func ether(wei *big.Int) string {
 	if wei == nil {
