@@ -24,12 +24,14 @@ func OwnMoves(levels []Level, claims []uint64) int {
 // is sent as soon as it may. claims[i] is the number of claims in each tournament of level i.
 //
 // Follow the last match back through the rounds. It began when the later of its claims came into its round, at the end
-// of another match; and so on. In each match only its two claims' clocks run, and every clock at most for an allowance
-// in all. If a claim came by winning, one more claim is on the path. If it was promoted, there are two more; but then
-// the match that ended last had no winner, or else that one would have met the claim which waited in the next round.
-// After it that round has an even number of claims, less than half as many, and nobody is promoted out of it. So on a
-// path through R rounds there are at most R + max(1, ⌊R/2⌋) claims. A search through all orders finds worst cases with
-// one allowance less, from R = 4 on.
+// of another match, of a round before; and so on. In each match only its two claims' clocks run, and every clock at most
+// for an allowance in all. The first match of this path has two claims; or it began when the joins were over, then it
+// takes three allowances, but there is a round less. If a later match began with the winner of the one before, it brings
+// one more claim. If it began with a claim that was promoted, it brings two. But then nobody can come to its round any
+// more, and nobody waits there now, so nobody is promoted out of it: never two in a row. Nor does the match of the last
+// round begin so: it takes five claims of the round before, two that go out, the one that is promoted, and those of whom
+// one waits for it; that round has four at most. So there are at most rounds + 1 + ⌊(rounds-1)/2⌋ claims on a path. A
+// search through all orders finds worst cases of up to two less.
 func Delay(levels []Level, grace uint64, claims []uint64) uint64 {
 	rounds := uint64(Rounds(claims[0]))
 	l := levels[0]
@@ -40,5 +42,5 @@ func Delay(levels []Level, grace uint64, claims []uint64) uint64 {
 	if len(levels) > 1 {
 		match += Delay(levels[1:], grace, claims[1:])
 	}
-	return l.Allowance*(rounds+max(1, rounds/2)) + rounds*match
+	return l.Allowance*(rounds+1+(rounds-1)/2) + rounds*match
 }

@@ -154,7 +154,10 @@ func place(t *Task, tournament int) Place {
 	if u.Parent >= 0 {
 		m := &t.Matches[u.Parent]
 		outer := place(t, m.Tournament)
-		p.Start = outer.Start + m.Position<<outer.Log2Stride
+		p.Start, p.Outer = outer.Start+m.Position<<outer.Log2Stride, outer.Outer
+		if u.Delegated {
+			p.Start, p.Outer = 0, append(slices.Clone(outer.Outer), p.Start)
+		}
 	}
 	return p
 }

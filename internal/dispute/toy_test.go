@@ -2,6 +2,7 @@ package dispute
 
 import (
 	"errors"
+	"fmt"
 	"hash/maphash"
 	"maps"
 	"slices"
@@ -11,10 +12,10 @@ import (
 // The toy machine counts: its root after n steps is root(n), until it ends. Roots from 1000 on are none of its own; an
 // even one of them leads to itself, an odd one to nothing that could be proven.
 type toy struct {
-	rules    Rules
-	end      uint64
-	inner    uint64 // steps of the delegated machine for one of ours, 0 if none
-	accounts struct{ machine, inner Account }
+	rules Rules
+	end   uint64
+	// delegated returns the histories of machines that steps are handed to.
+	delegated func(Place) *Record
 }
 
 func number(h Hash) (n uint64) {
@@ -49,6 +50,9 @@ func (y *toy) after(pre Hash) Hash {
 
 // record returns the machine's own history at a place.
 func (y *toy) record(p Place) *Record {
+	if len(p.Outer) > 0 {
+		return y.delegated(p)
+	}
 	stride := uint64(1) << p.Log2Stride
 	n := uint64(1)
 	if p.Start < y.end {
@@ -77,11 +81,11 @@ func cached(record func(Place) *Record) func(Place) *Record {
 		level  int
 		start  uint64
 		root   Hash
-		nested int
+		nested string
 	}
 	known := map[key]*Record{}
 	return func(p Place) *Record {
-		k := key{p.Level, p.Start, p.InitialRoot, len(p.Outer)}
+		k := key{p.Level, p.Start, p.InitialRoot, fmt.Sprint(p.Outer)}
 		r, ok := known[k]
 		if !ok {
 			r = record(p)
