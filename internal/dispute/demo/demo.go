@@ -121,7 +121,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	l := o.Levels[0]
 	bound := uint64(1) << (l.Log2Stride + l.Height)
 	for i, c := range of {
-		lies := &liar{Machine: machine, from: c.from(o.Steps, bound, uint64(i)), end: o.Steps, salt: uint64(i)}
+		lies := newLiar(machine, c.from(o.Steps, bound, uint64(i)), i)
 		if err := s.enter(ctx, names[i], c, lies, verifier); err != nil {
 			return nil, err
 		}

@@ -2,7 +2,6 @@ package demo
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"sync"
 
@@ -10,6 +9,7 @@ import (
 
 	"github.com/flexemu/flexemu/internal/dispute"
 	"github.com/flexemu/flexemu/internal/dispute/player"
+	"github.com/flexemu/flexemu/internal/dispute/prover"
 )
 
 // shared is a machine for several players, which computes each history once.
@@ -35,47 +35,29 @@ func (s *shared) History(ctx context.Context, p dispute.Place) (*dispute.Record,
 	return once()
 }
 
-// A liar is a machine whose roots are false from a step on. They are the same at every level, so its claims fit together.
+// A liar is a machine with a false root from a step on. It is the same at every level, so its claims fit together.
 type liar struct {
 	player.Machine
-	from uint64 // first step with a false root
-	end  uint64 // step from which on the roots repeat
-	salt uint64
+	from uint64 // first step with the false root
+	root dispute.Hash
 }
 
-func (l *liar) root(step uint64) dispute.Hash {
-	text := binary.BigEndian.AppendUint64([]byte("false"), l.salt)
-	return crypto.Keccak256Hash(binary.BigEndian.AppendUint64(text, min(step, max(l.from, l.end))))
+func newLiar(m player.Machine, from uint64, n int) *liar {
+	return &liar{m, from, crypto.Keccak256Hash([]byte(fmt.Sprint("false root ", n)))}
 }
 
 // History implements player.Machine.
 func (l *liar) History(ctx context.Context, p dispute.Place) (*dispute.Record, error) {
-	// Of a false interval the machine has nothing to tell.
-	honest := p
-	honest.Start = min(p.Start, l.end)
-	r, err := l.Machine.History(ctx, honest)
-	if err != nil {
-		return nil, err
+	var err error
+	honest := func(p dispute.Place) (r *dispute.Record) {
+		r, err = l.Machine.History(ctx, p)
+		return r
 	}
-	stride := uint64(1) << p.Log2Stride
-	first := uint64(0)
-	if l.from > p.Start {
-		first = (l.from - p.Start - 1) / stride
+	r := dispute.False(prover.Pair, honest, l.from, l.root)(p)
+	if r == nil && err == nil {
+		err = fmt.Errorf("no history that is false from step %d on", l.from)
 	}
-	leaves := uint64(1) << p.Height
-	if first >= leaves {
-		return r, nil
-	}
-	last := first // leaf after which nothing changes
-	if stop := max(l.from, l.end); stop > p.Start {
-		last = max(first, min(leaves-1, (stop-p.Start-1)/stride))
-	}
-	roots := make([]dispute.Hash, last-first+1)
-	for i := range roots {
-		roots[i] = l.root(p.Start + (first+uint64(i)+1)*stride)
-	}
-	h, err := r.History.Deviate(first, roots)
-	return &dispute.Record{History: h}, err
+	return r, err
 }
 
 // Witness implements player.Machine: it is of no use, as no step leads to a false root.

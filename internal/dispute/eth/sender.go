@@ -399,3 +399,41 @@ func smaller(a, b *big.Int) *big.Int {
 	}
 	return b
 }
+
+// pushPoll is how often Push looks for a block.
+const pushPoll = 200 * time.Millisecond
+
+// Push gets one transaction into a block, and returns when done says so, which Mined may have told it.
+func (s *Sender) Push(ctx context.Context, w Wish, done func() bool) error {
+	for ctx.Err() == nil {
+		head, err := s.node.Block(ctx, nil)
+		if err != nil {
+			return err
+		}
+		_, err = s.Submit(ctx, w, head.Number)
+		if err != nil && !errors.Is(err, ErrSettling) {
+			return err
+		}
+		for err == nil && ctx.Err() == nil {
+			if err := s.Collect(ctx); err != nil {
+				return err
+			}
+			if done() {
+				return nil
+			}
+			if err := s.Chase(ctx, map[string]bool{w.Key: true}); err != nil {
+				return err
+			}
+			pause(ctx)
+		}
+		pause(ctx)
+	}
+	return context.Cause(ctx)
+}
+
+func pause(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(pushPoll):
+	}
+}
