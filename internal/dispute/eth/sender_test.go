@@ -12,13 +12,21 @@ import (
 	"github.com/ethereum/go-ethereum/core/types"
 	"github.com/ethereum/go-ethereum/params"
 
+	"github.com/flexemu/flexemu/internal/dispute/chaintest"
 	"github.com/flexemu/flexemu/internal/dispute/eth"
 )
+
+// A clock is moved by hand.
+type clock struct{ time.Time }
+
+func (c *clock) now() time.Time { return c.Time }
+
+func (c *clock) pass(d time.Duration) { c.Time = c.Add(d) }
 
 // A sending is a sender on a simulated chain, and what it told.
 type sending struct {
 	*testing.T
-	sim   *simulation
+	sim   *chaintest.Simulation
 	node  eth.Node
 	clock *clock
 	*eth.Sender
@@ -26,8 +34,8 @@ type sending struct {
 }
 
 func newSending(t *testing.T) *sending {
-	sim := simulate(t)
-	s := &sending{T: t, sim: sim, node: dial(t, sim.url), clock: &clock{time.Unix(1e9, 0)}}
+	sim := chaintest.Simulate(t)
+	s := &sending{T: t, sim: sim, node: chaintest.Dial(t, sim.URL), clock: &clock{time.Unix(1e9, 0)}}
 	s.restart()
 	return s
 }
@@ -35,7 +43,7 @@ func newSending(t *testing.T) *sending {
 // restart forgets all that the sender knew.
 func (s *sending) restart() {
 	s.Helper()
-	sender, err := eth.NewSender(s.Context(), s.node, signer(1), eth.SenderOptions{
+	sender, err := eth.NewSender(s.Context(), s.node, chaintest.Signer(1), eth.SenderOptions{
 		MaxFee: big.NewInt(100 * params.GWei), Stuck: time.Minute, Depth: 10, Now: s.clock.now,
 		Mined: func(m eth.Mined) { s.mined = append(s.mined, m) },
 	})
@@ -99,8 +107,8 @@ func (s *sending) got(want ...string) {
 
 func (s *sending) has(a common.Address, wei int64) {
 	s.Helper()
-	if b := balance(s.T, s.node, a); b.Int64() != wei {
-		s.Errorf("%v has %v wei, want %d", a, b, wei)
+	if b, err := s.node.Balance(s.Context(), a); err != nil || b.Int64() != wei {
+		s.Errorf("%v has %v wei, want %d (%v)", a, b, wei, err)
 	}
 }
 
@@ -270,7 +278,7 @@ func TestForeignTransactions(t *testing.T) {
 	s := newSending(t)
 	s.submit(pay("a", somebody, 1), true)
 	s.sim.Rollback()
-	foreign, err := eth.NewSender(t.Context(), s.node, signer(1), eth.SenderOptions{Now: s.clock.now})
+	foreign, err := eth.NewSender(t.Context(), s.node, chaintest.Signer(1), eth.SenderOptions{Now: s.clock.now})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -316,7 +324,7 @@ func TestNonceGap(t *testing.T) {
 
 func TestTooDear(t *testing.T) {
 	s := newSending(t)
-	sender, err := eth.NewSender(t.Context(), s.node, signer(2), eth.SenderOptions{MaxFee: big.NewInt(5)})
+	sender, err := eth.NewSender(t.Context(), s.node, chaintest.Signer(2), eth.SenderOptions{MaxFee: big.NewInt(5)})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/ethereum/go-ethereum/params"
 
 	"github.com/flexemu/flexemu/internal/dispute"
+	"github.com/flexemu/flexemu/internal/dispute/chaintest"
 	"github.com/flexemu/flexemu/internal/dispute/devchain"
 	"github.com/flexemu/flexemu/internal/dispute/eth"
 	"github.com/flexemu/flexemu/internal/dispute/player"
@@ -64,33 +65,21 @@ func (m toy) Witness(_ context.Context, p dispute.Place, position uint64) (*play
 	return &player.Witness{Proof: m.state(p.Start + position)}, nil
 }
 
-func signer(n byte) eth.Signer {
-	k, err := crypto.ToECDSA(crypto.Keccak256([]byte{n}))
-	if err != nil {
-		panic(err)
-	}
-	return eth.NewSigner(k)
-}
+func signer(n byte) eth.Signer { return chaintest.Signer(n) }
 
 // opener opens tasks; players have higher numbers.
 const opener = 1
 
-// deploy sends a transaction of the opener's, and returns its receipt.
-func send(t *testing.T, n eth.Node, mine func(), w eth.Wish) *types.Receipt {
+// send sends a transaction of the opener's, and returns its receipt.
+func send(t *testing.T, n eth.Node, w eth.Wish) *types.Receipt {
 	t.Helper()
 	var got *types.Receipt
 	s, err := eth.NewSender(t.Context(), n, signer(opener), eth.SenderOptions{Mined: func(m eth.Mined) { got = m.Receipt }})
 	if err == nil {
-		_, err = s.Submit(t.Context(), w, 0)
+		err = s.Push(t.Context(), w, func() bool { return got != nil })
 	}
 	if err != nil {
 		t.Fatal(eth.Explain(err))
-	}
-	mine()
-	for got == nil {
-		if err := s.Collect(t.Context()); err != nil {
-			t.Fatal(err)
-		}
 	}
 	if got.Status == 0 {
 		t.Fatalf("%s: failed", w.Why)
@@ -106,10 +95,10 @@ func must[T any](v T, err error) T {
 }
 
 // open deploys the game and opens a task for a toy, with levels of these heights.
-func open(t *testing.T, n eth.Node, mine func(), m toy, allowance uint32, heights ...uint8) (*eth.Game, common.Hash) {
+func open(t *testing.T, n eth.Node, m toy, allowance uint32, heights ...uint8) (*eth.Game, common.Hash) {
 	t.Helper()
-	game := send(t, n, mine, must(eth.DeployWish("DisputeGame"))).ContractAddress
-	verifier := send(t, n, mine, must(eth.DeployWish("ToyTransition"))).ContractAddress
+	game := send(t, n, must(eth.DeployWish("DisputeGame"))).ContractAddress
+	verifier := send(t, n, must(eth.DeployWish("ToyTransition"))).ContractAddress
 	g := &eth.Game{Node: n, Address: game}
 	p := eth.TaskParams{InitialRoot: m.root(0), Verifier: verifier, Grace: 10, MaxGasPrice: 20 * params.GWei, ProofGas: 1_000_000}
 	stride := uint8(0)
@@ -118,7 +107,7 @@ func open(t *testing.T, n eth.Node, mine func(), m toy, allowance uint32, height
 		p.Levels = append([]eth.Level{{Log2Stride: stride, Height: heights[i], Allowance: allowance, Bond: bond}}, p.Levels...)
 		stride += heights[i]
 	}
-	r := send(t, n, mine, must(g.OpenWish(p)))
+	r := send(t, n, must(g.OpenWish(p)))
 	return g, r.Logs[0].Topics[1]
 }
 
@@ -177,7 +166,7 @@ func TestToy(t *testing.T) {
 	for _, heights := range [][]uint8{{7}, {4, 3}, {3, 2, 2}} {
 		t.Run(fmt.Sprint(heights), func(t *testing.T) {
 			c := chain(t)
-			g, task := open(t, c, func() {}, honest, 3600, heights...)
+			g, task := open(t, c, honest, 3600, heights...)
 			players := []*player.Player{join(t, g, task, 10, honest, c.Now)}
 			for n, lie := range []uint64{1, 50, 100, 101, 127, 128} {
 				players = append(players, join(t, g, task, byte(11+n), toy{end: 100, lie: lie, salt: byte(n)}, c.Now))
@@ -200,7 +189,7 @@ func (broken) History(context.Context, dispute.Place) (*dispute.Record, error) {
 // What the machine cannot compute ends a run.
 func TestBrokenMachine(t *testing.T) {
 	c := chain(t)
-	g, task := open(t, c, func() {}, toy{end: 3}, 3600, 2)
+	g, task := open(t, c, toy{end: 3}, 3600, 2)
 	p := join(t, g, task, 10, broken{}, c.Now)
 	if _, err := p.Run(t.Context()); !errors.Is(err, errToy) {
 		t.Error(err)
