@@ -27,6 +27,9 @@ type Options struct {
 	Machine  *prover.Machine
 	Levels   []dispute.Level // without bonds: they are the least ones
 	Cheaters int
+	// Lies are what the first cheaters lie about: steps that have a false root, and all after them. The others choose by
+	// their kinds.
+	Lies []uint64
 	// Steps is the number of steps of the program.
 	Steps uint64
 	// Told is called for each transaction.
@@ -121,7 +124,11 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	l := o.Levels[0]
 	bound := uint64(1) << (l.Log2Stride + l.Height)
 	for i, c := range of {
-		lies := newLiar(machine, c.from(o.Steps, bound, uint64(i)), i)
+		from := c.from(o.Steps, bound, uint64(i))
+		if i < len(o.Lies) {
+			from = o.Lies[i]
+		}
+		lies := newLiar(machine, from, i)
 		if err := s.enter(ctx, names[i], c, lies, verifier); err != nil {
 			return nil, err
 		}
