@@ -13,7 +13,7 @@ import solc from 'solc'
 
 // How often an opcode of the deployed contract is expected to run: high trades bytes for gas. A contract that comes near
 // the size limit gets a smaller number here, by its name.
-const RUNS = { default: 1_000_000, DisputeGame: 200 }
+const RUNS = { default: 1_000_000, DisputeGame: 800 }
 
 // What Go tests need of test/.
 const TOYS = ['test/dispute/ToyDelegate.sol', 'test/dispute/ToyTransition.sol']

@@ -52,22 +52,23 @@ abstract contract Bracket is Ledger {
         uint8 side;
     }
 
-    /// @dev What every move changes, in one slot.
+    /// @dev What every move changes and needs, in one slot.
     struct Board {
         uint64 position;
         uint40 lastMove;
         uint32 clockA;
         uint32 clockB;
-        uint72 paid; // refunds credited so far, in wei
+        uint64 maxGasPrice; // the task's
         uint8 height;
         Phase phase;
-        uint8 turn;
+        uint8 turn; // 0: A, 1: B
     }
 
     /// @dev Refunds of a side gather here until another account moves for it or the match ends.
     struct Side {
         address mover;
-        uint96 owed; // wei
+        uint64 owed; // wei
+        uint32 grace; // the task's
     }
 
     struct Match {
@@ -79,6 +80,7 @@ abstract contract Bracket is Ledger {
         bytes32 right; // once sealed: the result of B
         Board board;
         Side[2] sides;
+        uint256 paid; // refunds credited so far, in wei
     }
 
     /// @dev What a settlement still takes after it has computed its refund.
@@ -124,18 +126,19 @@ abstract contract Bracket is Ledger {
         m.parent = History.node(a.left, a.right);
         m.left = b.left;
         m.right = b.right;
+        Tournament storage params = tournaments[t];
         m.board = Board({
             position: 0,
             lastMove: uint40(block.timestamp),
             clockA: a.clock,
             clockB: b.clock,
-            paid: 0,
-            height: tournaments[t].height,
+            maxGasPrice: params.maxGasPrice,
+            height: params.height,
             phase: Phase.Playing,
             turn: 0
         });
-        m.sides[0].mover = a.poster;
-        m.sides[1].mover = b.poster;
+        m.sides[0] = Side(a.poster, 0, params.grace);
+        m.sides[1] = Side(b.poster, 0, params.grace);
         emit Paired(t, matchId, idA, idB, round);
     }
 
@@ -171,12 +174,12 @@ abstract contract Bracket is Ledger {
     function settle(bytes32 matchId, bool outA, bool outB, uint256 gasBefore, uint256 cap) internal {
         Match storage m = matches[matchId];
         Tournament storage t = tournaments[m.tournament];
-        uint256 paid = finishBoard(m, t, outA, outB);
+        finishBoard(m, t, outA, outB);
 
         bytes32 task = t.task;
         uint256 lost = uint256(t.bond) * (outA && outB ? 2 : 1);
         // One bond covers all refunds of a match: minimumBond.
-        lost -= paid + release(task, m.sides[0]) + release(task, m.sides[1]);
+        lost -= m.paid + release(task, m.sides[0]) + release(task, m.sides[1]);
         if (cap != 0) {
             uint256 refund = refundOf(gasBefore, SETTLE_REST_GAS, cap, t.maxGasPrice);
             credit(task, msg.sender, refund);
@@ -185,8 +188,7 @@ abstract contract Bracket is Ledger {
         t.pot += uint128(lost);
     }
 
-    /// @return paid The refunds of the match that were credited while it was played.
-    function finishBoard(Match storage m, Tournament storage t, bool outA, bool outB) private returns (uint256 paid) {
+    function finishBoard(Match storage m, Tournament storage t, bool outA, bool outB) private {
         Board memory b = m.board;
         if (b.phase == Phase.Playing) {
             charge(b, b.turn, t.grace);
@@ -201,7 +203,6 @@ abstract contract Bracket is Ledger {
         --t.rounds[round].running;
         dismiss(tournament, t, m.claimA, outA, b.clockA, round);
         dismiss(tournament, t, m.claimB, outB, b.clockB, round);
-        return b.paid;
     }
 
     /// @dev Credits what a side's last mover is owed.
@@ -212,17 +213,18 @@ abstract contract Bracket is Ledger {
         credit(task, side.mover, owed);
     }
 
-    /// @dev Adds the refund of a move to what the side's mover is owed. Who moved before is credited at once.
-    function gather(bytes32 task, Side storage side, Board memory b, uint256 refund) internal {
+    /// @dev Adds the refund of a move to what its maker is owed for that side. Who moved for it before is credited.
+    function gather(Match storage m, uint256 index, Side memory side, uint256 refund) internal {
         if (side.mover != msg.sender) {
-            uint96 owed = side.owed;
-            credit(task, side.mover, owed);
-            b.paid += uint72(owed);
+            if (side.owed != 0) {
+                m.paid += side.owed;
+                credit(tournaments[m.tournament].task, side.mover, side.owed);
+                side.owed = 0;
+            }
             side.mover = msg.sender;
-            side.owed = uint96(refund);
-        } else {
-            side.owed += uint96(refund);
         }
+        side.owed += uint64(refund);
+        m.sides[index] = side;
     }
 
     function dismiss(

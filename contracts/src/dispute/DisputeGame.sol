@@ -101,10 +101,11 @@ contract DisputeGame is Tasks {
     ) external override unentered {
         uint256 gasBefore = gasleft();
         Match storage m = matches[matchId];
-        Tournament storage t = tournaments[m.tournament];
         Board memory b = m.board;
         if (b.height < 2) revert WrongHeight(matchId, b.height);
-        bool late = take(matchId, m, b, t.grace, left, right);
+        uint256 turn = b.turn;
+        Side memory side = m.sides[turn];
+        bool late = take(matchId, m, b, side.grace, left, right);
         --b.height;
         bytes32 next;
         bytes32 theirs = m.left;
@@ -119,13 +120,12 @@ contract DisputeGame is Tasks {
         m.parent = theirs;
         m.left = nextLeft;
         m.right = nextRight;
-        uint256 side = b.turn;
-        b.turn = uint8(1 - side);
-        emit Moved(matchId, msg.sender, nextLeft, nextRight);
-        if (late || plays(m, side)) {
-            gather(t.task, m.sides[side], b, refundOf(gasBefore, MOVE_REST_GAS, MOVE_GAS, t.maxGasPrice));
-        }
+        b.turn = uint8(1 - turn);
         m.board = b;
+        emit Moved(matchId, msg.sender, nextLeft, nextRight);
+        if (late || plays(m, turn, side.mover)) {
+            gather(m, turn, side, refundOf(gasBefore, MOVE_REST_GAS, MOVE_GAS, b.maxGasPrice));
+        }
     }
 
     /// @inheritdoc IDisputeGame
@@ -141,8 +141,9 @@ contract DisputeGame is Tasks {
         Tournament storage t = tournaments[m.tournament];
         Board memory b = m.board;
         if (b.height != 1) revert WrongHeight(matchId, b.height);
-        uint256 side = b.turn;
-        bool late = take(matchId, m, b, t.grace, left, right);
+        uint256 turn = b.turn;
+        Side memory side = m.sides[turn];
+        bool late = take(matchId, m, b, side.grace, left, right);
         bytes32 mine;
         bytes32 theirs;
         if (left == m.left) {
@@ -154,19 +155,19 @@ contract DisputeGame is Tasks {
                 agreed = t.initialRoot;
             } else {
                 // Both claims have it: they agree on everything to the left of the node in dispute.
-                Claim storage claim = claims[side == 0 ? m.claimA : m.claimB];
+                Claim storage claim = claims[turn == 0 ? m.claimA : m.claimB];
                 requireLeaf(History.node(claim.left, claim.right), agreed, b.position - 1, proof, t.height);
             }
         }
         m.parent = agreed;
-        (m.left, m.right) = side == 0 ? (mine, theirs) : (theirs, mine);
+        (m.left, m.right) = turn == 0 ? (mine, theirs) : (theirs, mine);
         b.height = 0;
         emit Sealed(matchId, msg.sender, b.position, agreed, m.left, m.right);
         b.phase = decide(matchId, t, agreed);
-        if (late || plays(m, side)) {
-            gather(t.task, m.sides[side], b, refundOf(gasBefore, MOVE_REST_GAS, SEAL_GAS, t.maxGasPrice));
-        }
         m.board = b;
+        if (late || plays(m, turn, side.mover)) {
+            gather(m, turn, side, refundOf(gasBefore, MOVE_REST_GAS, SEAL_GAS, b.maxGasPrice));
+        }
     }
 
     /// @dev Begins what decides a sealed match.
@@ -211,8 +212,8 @@ contract DisputeGame is Tasks {
 
     /// @dev Whether the caller is one who is refunded for a side without waiting: the poster of its claim, or who was
     /// refunded for it last. Whoever copies a transaction out of the mempool is neither, and pays for it.
-    function plays(Match storage m, uint256 side) private view returns (bool) {
-        return msg.sender == m.sides[side].mover || msg.sender == claims[side == 0 ? m.claimA : m.claimB].poster;
+    function plays(Match storage m, uint256 turn, address mover) private view returns (bool) {
+        return msg.sender == mover || msg.sender == claims[turn == 0 ? m.claimA : m.claimB].poster;
     }
 
     // ---- ends ----
@@ -231,7 +232,9 @@ contract DisputeGame is Tasks {
         // Whoever plays the winning side is refunded at once, so that nothing is to be had from copying a proof; anybody
         // after a third of an allowance.
         bool refunded =
-            block.timestamp > uint256(b.lastMove) + t.allowance / 3 || (!outA && plays(m, 0)) || (!outB && plays(m, 1));
+            block.timestamp > uint256(b.lastMove) + t.allowance / 3 ||
+                (!outA && plays(m, 0, m.sides[0].mover)) ||
+                (!outB && plays(m, 1, m.sides[1].mover));
         settle(matchId, outA, outB, gasBefore, refunded ? tasks[t.task].proofGas : 0);
     }
 
@@ -240,7 +243,8 @@ contract DisputeGame is Tasks {
         uint256 gasBefore = gasleft();
         Match storage m = matches[matchId];
         Board memory b = m.board;
-        uint256 grace = tournaments[m.tournament].grace;
+        Tournament storage t = tournaments[m.tournament];
+        uint256 grace = t.grace;
         uint256 endA = deadline(b, 0, grace);
         uint256 endB = deadline(b, 1, grace);
         if (b.phase == Phase.Playing) {

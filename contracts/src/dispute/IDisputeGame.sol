@@ -95,7 +95,7 @@ interface IDisputeGame {
         bytes32 tournament;
         bytes32[2] claims; // A, B
         Phase phase;
-        uint8 turn; // 0: A moves, 1: B moves
+        uint8 turn; // 0: A moves, 1: B moves; while playing
         uint8 height; // of the node in dispute: 2^height leaves
         uint64 position; // its first leaf; once sealed, the disputed leaf
         uint40 lastMove; // time

@@ -19,8 +19,8 @@ abstract contract Tasks is Bracket {
     }
 
     // The most gas that one transaction of a kind is refunded; a proof has the task's limit. What they cost is in
-    // snapshots/DisputeGame.json. Each is above that, so that also a busy tournament's are refunded in full.
-    uint256 internal constant MOVE_GAS = 90_000;
+    // testdata/dispute_gas.txt. Each is above that, so that also a busy tournament's are refunded in full.
+    uint256 internal constant MOVE_GAS = 110_000;
     uint256 internal constant SEAL_GAS = 450_000;
     /// @dev For all that end a match: a time-out, a refutation, the end of an inner tournament.
     uint256 internal constant END_GAS = 600_000;
@@ -69,8 +69,8 @@ abstract contract Tasks is Bracket {
             bool last = i + 1 < count || level.log2Stride == 0;
             if (level.height == 0 || span > MAX_SPAN || level.allowance == 0 || !spans || !last) revert BadLevel(i);
             uint256 minimum = minimumBond(level.height, params.maxGasPrice, params.proofGas);
-            // What was paid of it has to fit in a Board.
-            if (level.bond < minimum || minimum > type(uint72).max) revert BondTooSmall(i, level.bond, minimum);
+            // Refunds have to fit in a Side.
+            if (level.bond < minimum || minimum > type(uint64).max) revert BondTooSmall(i, level.bond, minimum);
         }
     }
 
@@ -224,7 +224,7 @@ abstract contract Tasks is Bracket {
             v.right = m.right;
         }
         v.movers = [m.sides[0].mover, m.sides[1].mover];
-        v.owed = [m.sides[0].owed, m.sides[1].owed];
+        v.owed = [uint96(m.sides[0].owed), m.sides[1].owed];
     }
 
     function known(bytes32 task) private view returns (Task storage t) {

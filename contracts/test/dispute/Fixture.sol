@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.37;
 
-import { DisputeGame } from "../../src/dispute/DisputeGame.sol";
 import { History } from "../../src/dispute/History.sol";
 import { IDisputeGame } from "../../src/dispute/IDisputeGame.sol";
 import { T } from "../T.sol";
@@ -18,7 +17,10 @@ interface VmMore {
     function expectRevert(bytes calldata data) external;
     function expectRevert() external;
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256);
-    function etch(address target, bytes calldata code) external;
+    function snapshotState() external returns (uint256);
+    function revertToState(uint256 id) external returns (bool);
+    function readFile(string calldata path) external view returns (string memory);
+    function parseJsonBytes(string calldata json, string calldata key) external pure returns (bytes memory);
 }
 
 /// @title Histories, and the moves that follow from them.
@@ -31,7 +33,7 @@ abstract contract Fixture is T {
     uint64 internal constant PRICE = 100 gwei;
     uint32 internal constant PROOF_GAS = 600_000;
 
-    DisputeGame internal game;
+    IDisputeGame internal game;
     ToyTransition internal toy;
 
     address internal constant ALICE = address(0xa11ce);
@@ -39,12 +41,22 @@ abstract contract Fixture is T {
     address internal constant CAROL = address(0xca401);
 
     function setUp() public virtual {
-        game = new DisputeGame();
+        game = IDisputeGame(deploy("DisputeGame"));
         toy = new ToyTransition();
         vmm.warp(1_000_000);
         for (uint160 i = 0; i < 3; ++i) {
             vmm.deal([ALICE, BOB, CAROL][i], 1_000_000 ether);
         }
+    }
+
+    /// @dev Deploys what is committed, so that it is this that is tested and measured.
+    function deploy(string memory name) internal returns (address made) {
+        string memory file = vmm.readFile(string.concat("artifacts/", name, ".json"));
+        bytes memory code = vmm.parseJsonBytes(file, ".bytecode");
+        assembly ("memory-safe") {
+            made := create(0, add(code, 32), mload(code))
+        }
+        if (made == address(0)) revert Differs("not deployed");
     }
 
     // ---- tasks ----
