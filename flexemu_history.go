@@ -243,7 +243,7 @@ func (h *history) cost() uint64 {
 	if h.stride <= seriesStride {
 		return 1500 * h.stride
 	}
-	return 25_000 + h.stride/2
+	return 100_000 + h.stride
 }
 
 // claim gives up to most roots of a part to its worker; from == to when none are left.

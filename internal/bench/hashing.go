@@ -82,7 +82,7 @@ func readFigures(ctx context.Context, command string, args ...string) (lines []f
 	}
 }
 
-// compareFigures joins the rounds of ours and of Cannon's. Figures of one name must be of states with one root.
+// compareFigures joins the rounds of ours and of Cannon's, or of another peer's. Figures of one name must be of states with one root.
 func compareFigures(ours, theirs []figure) (all []figures, err error) {
 	seen := map[string]bool{}
 	for _, f := range ours {
@@ -97,7 +97,7 @@ func compareFigures(ours, theirs []figure) (all []figures, err error) {
 				continue
 			}
 			if peer != nil && root != peerRoot {
-				return nil, fmt.Errorf("%s: flexEmu's state has the root %s, Cannon's %s", name, root, peerRoot)
+				return nil, fmt.Errorf("%s: flexEmu's state has the root %s, its peer's %s", name, root, peerRoot)
 			}
 			all = append(all, figures{name, spreadOf(own), spreadOf(peer), ratios(peer, own), size, peerSize})
 		}

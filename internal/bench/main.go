@@ -1,7 +1,7 @@
 // Command bench measures flexEmu beside its peers in one interleaved run: the same program natively, in qemu's user
-// mode, in each of flexEmu's engines, and in Optimism's Cannon, then all of it again; and then roots, witnesses and
-// snapshots of one state beside Cannon's. It prints tables and writes every measurement as JSON. It runs in the root
-// of the repository. What the figures mean is in docs/performance.md.
+// mode, in each of flexEmu's engines, and in Optimism's Cannon, then all of it again; then roots, witnesses and
+// snapshots of one state beside Cannon's; and then roots of many states. It prints tables and writes every measurement
+// as JSON. It runs in the root of the repository. What the figures mean is in docs/performance.md.
 //
 // What is compared: the wall time of whole processes with native code and qemu; steps per second without start-up with
 // Cannon, whose start-up takes most of a second, and between engines. Cannon's figure is that of its library's plain
@@ -37,16 +37,19 @@ type options struct {
 
 // The parts of a run.
 const (
-	partSpeed = "speed"
-	partHash  = "hash"
+	partSpeed   = "speed"
+	partHash    = "hash"
+	partHistory = "history"
 )
+
+var allParts = []string{partSpeed, partHash, partHistory}
 
 func main() {
 	var o options
 	flag.IntVar(&o.rounds, "rounds", 3, "measure everything `N` times")
 	flag.BoolVar(&o.quick, "quick", false, "small workloads for all machines: a tenth of the steps, or less")
 	flag.BoolVar(&o.noCannon, "no-cannon", false, "leave Cannon out")
-	flag.StringVar(&o.parts, "parts", partSpeed+","+partHash, "what to measure: speed; hash, which is roots, witnesses and snapshots")
+	flag.StringVar(&o.parts, "parts", strings.Join(allParts, ","), "what to measure: speed; hash, which is roots, witnesses and snapshots; history, roots of many states")
 	flag.StringVar(&o.isas, "isas", "mips64,riscv64,mips32,riscv32", "instruction `sets`")
 	flag.StringVar(&o.only, "workloads", strings.Join(workloads(), ","), "workloads")
 	flag.StringVar(&o.flexemu, "flexemu", "bin/flexemu", "flexEmu's `command`")
@@ -80,6 +83,11 @@ func run(ctx context.Context, o *options) error {
 			return err
 		}
 	}
+	if slices.Contains(parts, partHistory) {
+		if r.Histories, err = measureHistories(ctx, o); err != nil {
+			return err
+		}
+	}
 	r.LoadAfter = load()
 	r.print(os.Stdout)
 	if err := os.MkdirAll(filepath.Dir(o.results), 0o755); err != nil {
@@ -95,8 +103,8 @@ func (o *options) check() (parts []string, err error) {
 	}
 	parts = strings.Split(o.parts, ",")
 	for _, p := range parts {
-		if p != partSpeed && p != partHash {
-			return nil, fmt.Errorf("-parts: there is no part %q, only %s and %s", p, partSpeed, partHash)
+		if !slices.Contains(allParts, p) {
+			return nil, fmt.Errorf("-parts: there is no part %q, only %s", p, strings.Join(allParts, ", "))
 		}
 	}
 	if _, err := os.Stat("internal/bench"); err != nil {

@@ -13,13 +13,14 @@ type report struct {
 	Date    string `json:"date"`
 	Machine string `json:"machine"`
 	// Averages over one, five and fifteen minutes; the bench itself is one process.
-	LoadBefore string    `json:"loadBefore"`
-	LoadAfter  string    `json:"loadAfter"`
-	Quick      bool      `json:"quick"`
-	Rounds     int       `json:"rounds"`
-	Guests     []*result `json:"guests,omitempty"`
-	Means      []mean    `json:"geometricMeans,omitempty"`
-	Hashing    []figures `json:"hashing,omitempty"`
+	LoadBefore string           `json:"loadBefore"`
+	LoadAfter  string           `json:"loadAfter"`
+	Quick      bool             `json:"quick"`
+	Rounds     int              `json:"rounds"`
+	Guests     []*result        `json:"guests,omitempty"`
+	Means      []mean           `json:"geometricMeans,omitempty"`
+	Hashing    []figures        `json:"hashing,omitempty"`
+	Histories  []historyFigures `json:"histories,omitempty"`
 }
 
 // A table has cells that are aligned to the right.
@@ -52,6 +53,10 @@ func (r *report) print(w io.Writer) {
 	if len(r.Hashing) > 0 {
 		fmt.Fprintln(w)
 		r.printHashing(w)
+	}
+	if len(r.Histories) > 0 {
+		fmt.Fprintln(w)
+		r.printHistories(w)
 	}
 }
 
