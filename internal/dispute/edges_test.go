@@ -100,7 +100,7 @@ func TestRefusals(t *testing.T) {
 	y := newToy(10)
 	b := newTable(t, y, params(1, []int{2}, []uint64{20}))
 	join := b.me.Next(b.Task, 0).Actions[0]
-	wrong := False(mix, b.me.Record, 2, root(3001))
+	wrong := False(mix, b.me.Record, 3, root(3001))
 	rival := Cheat(rogue, wrong).Next(b.Task, 0).Actions[0]
 	refused := func(what string, a Action) {
 		t.Helper()
@@ -138,6 +138,11 @@ func TestRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	refused("a move out of turn", move)
+	seal := Cheat(rogue, wrong).Next(b.Task, 0).Actions[0]
+	refused("a seal of other leaves", with(seal, func(a *Action) { a.Left[5] ^= 1 }))
+	refused("a seal with another agreed root", with(seal, func(a *Action) { a.Root[5] ^= 1 }))
+	refused("a seal with another proof of the agreed root", with(seal, func(a *Action) { a.Proof[1][5] ^= 1 }))
+	refused("a seal without proof of the agreed root", with(seal, func(a *Action) { a.Proof = nil }))
 	b.now = 1 + 1 + 20
 	refused("a move out of time", Cheat(rogue, wrong).Next(b.Task, 1).Actions[0])
 	refused("a refutation without an execution", Action{Kind: Refute, Claim: 1, Post: root(3001)})

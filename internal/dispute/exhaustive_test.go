@@ -224,6 +224,9 @@ func (s *search) options(st *state) []Action {
 					d.move(m, h)
 				}
 			}
+			if claim >= 0 {
+				s.refutation(d, claim, h)
+			}
 		}
 	}
 	for i, m := range st.Matches {
@@ -235,6 +238,24 @@ func (s *search) options(st *state) []Action {
 		}
 	}
 	return d.plan.Actions
+}
+
+// refutation lets rogues refute a claim, their own ones as well, if it contradicts what was executed.
+func (s *search) refutation(d *desk, claim int, h *History) {
+	u := &d.Tournaments[d.Claims[claim].Tournament]
+	if d.Claims[claim].Out || !d.last(u.Level) {
+		return
+	}
+	for p := range uint64(1) << h.Height() {
+		a := Action{Kind: Refute, Claim: claim, Position: p, Root: u.InitialRoot, Post: h.Leaf(p), PostProof: h.Proof(p)}
+		if p > 0 {
+			a.Root, a.Proof = h.Leaf(p-1), h.Proof(p-1)
+		}
+		if result, ok := d.Executed[Execution{u.Context, u.Verifier, a.Root}]; ok && result != a.Post {
+			d.do(a, "")
+			return
+		}
+	}
 }
 
 // admits keeps the number of games finite in practice: rogues join an inner tournament only so many times.
