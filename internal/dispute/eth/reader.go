@@ -41,6 +41,7 @@ type Reader struct {
 	claims      map[common.Hash]*claimView
 	matches     map[common.Hash]*matchView
 	credit      *big.Int // wei
+	replay      *replay  // for Revealed
 }
 
 // A logID tells events apart.
@@ -79,7 +80,7 @@ func NewReader(g *Game, task common.Hash, account common.Address) *Reader {
 }
 
 func (r *Reader) forget() {
-	r.at, r.credit = Block{}, nil
+	r.at, r.credit, r.replay = Block{}, nil, nil
 	r.seen = map[logID]bool{}
 	r.log = &logbook{
 		kinds: map[common.Hash]int{}, rounds: map[common.Hash]int{},

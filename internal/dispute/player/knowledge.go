@@ -74,7 +74,7 @@ func (k *knowledge) witness(p dispute.Place, position uint64) *Witness {
 }
 
 // want has something computed, unless it is being computed already.
-func (k *knowledge) want(ctx context.Context, n dispute.Need) {
+func (k *knowledge) want(n dispute.Need) {
 	at := stepAt{spotOf(n.Place), n.Position}
 	var key any = at
 	if !n.Step {

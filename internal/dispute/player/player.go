@@ -108,7 +108,7 @@ type Turn struct {
 	Sent, Needs int
 	// Done says that the task is finished, and there is nothing left to do or to wait for.
 	Done bool
-	// Undecided and Won tell how it ended.
+	// Finished and Won tell whether it is over, and with the history that this player has computed.
 	Finished, Won bool
 }
 
@@ -142,6 +142,9 @@ func (p *Player) Turn(ctx context.Context) (Turn, error) {
 		lookup = errors.Join(lookup, err)
 		return w
 	}
+	if p.strategy.Revealed, err = p.reader.Revealed(ctx); err != nil {
+		return turn, err
+	}
 	plan := p.strategy.Next(task, now)
 	if lookup != nil {
 		return turn, lookup
@@ -154,7 +157,7 @@ func (p *Player) Turn(ctx context.Context) (Turn, error) {
 	}
 	turn.Needs = len(plan.Needs)
 	for _, n := range plan.Needs {
-		p.known.want(ctx, n)
+		p.known.want(n)
 	}
 	if err := p.known.failed(); err != nil {
 		return turn, err
@@ -163,24 +166,32 @@ func (p *Player) Turn(ctx context.Context) (Turn, error) {
 	if err != nil {
 		return turn, err
 	}
-	turn.Finished, turn.Won = p.outcome(task)
-	turn.Done = plan.Done && (p.c.Sender == nil || p.c.Sender.Pending() == 0)
+	known := p.outcome(ctx, task, &turn)
+	turn.Done = plan.Done && known && (p.c.Sender == nil || p.c.Sender.Pending() == 0)
 	p.c.Metrics.observe(task, block, p.c, turn)
 	return turn, nil
 }
 
-// outcome tells whether a task is finished, and with the claim that is ours.
-func (p *Player) outcome(t *dispute.Task) (finished, won bool) {
+// outcome tells whether a task is finished, and with the claim that is ours. It reports whether it knows: a player that is
+// started when all is over has its history to compute first.
+func (p *Player) outcome(ctx context.Context, t *dispute.Task, turn *Turn) (known bool) {
 	finished, decided, _ := t.Result()
+	turn.Finished = finished
 	if !decided {
-		return finished, false
+		return true
 	}
-	u := &t.Tournaments[0]
-	l := t.LevelOf(0)
-	r := p.known.record(dispute.Place{
-		Level: u.Level, Log2Stride: l.Log2Stride, Height: l.Height, Verifier: u.Verifier, InitialRoot: u.InitialRoot,
-	})
-	return true, r != nil && t.Claims[u.Winner].Commitment == r.History.Root()
+	u, l := &t.Tournaments[0], t.LevelOf(0)
+	place := dispute.Place{
+		Level: u.Level, Log2Stride: l.Log2Stride, Height: l.Height, Context: u.Context, Verifier: u.Verifier, InitialRoot: u.InitialRoot,
+	}
+	r := p.known.record(place)
+	if r == nil {
+		p.known.want(dispute.Need{Place: place})
+		turn.Needs++
+		return false
+	}
+	turn.Won = t.Claims[u.Winner].Commitment == r.History.Root()
+	return true
 }
 
 // act does what is planned. That one thing does not work must not keep it from the others.

@@ -1,12 +1,15 @@
 package player_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math/big"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/ethereum/go-ethereum/common"
@@ -132,7 +135,13 @@ func join(t *testing.T, g *eth.Game, task common.Hash, n byte, m player.Machine,
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil)).With("player", n)
-	return player.New(player.Config{Game: g, Task: task, Machine: m, Sender: s, Now: now, Log: log})
+	c := player.Config{Game: g, Task: task, Machine: m, Sender: s, Now: now, Log: log}
+	if l, ok := m.(toy); ok && l.lie > 0 {
+		c.Bend = func(_ *dispute.Task, p *dispute.Plan) {
+			p.Actions = slices.DeleteFunc(p.Actions, func(a dispute.Action) bool { return a.Kind == dispute.Prove }) // it would only lose
+		}
+	}
+	return player.New(c)
 }
 
 // play lets players have their turns, and time pass when nobody has anything to do, until the first one is done.
@@ -177,6 +186,45 @@ func TestToy(t *testing.T) {
 				t.Errorf("finished %v, decided %v, root %x", finished, decided, root)
 			}
 		})
+	}
+}
+
+// Two others lie about a step, and have shown so in their match, when it is executed in ours: then one of them is
+// out without another move.
+func TestRefutation(t *testing.T) {
+	honest := toy{end: 100}
+	c := chain(t)
+	g, task := open(t, c, honest, 3600, 7)
+	var log bytes.Buffer
+	s := must(eth.NewSender(t.Context(), c, signer(10), eth.SenderOptions{}))
+	players := []*player.Player{player.New(player.Config{
+		Game: g, Task: task, Machine: honest, Sender: s, Now: c.Now, Log: slog.New(slog.NewTextHandler(&log, nil)),
+	})}
+	for n := range byte(3) {
+		players = append(players, join(t, g, task, 11+n, toy{end: 100, lie: 50, salt: n}, c.Now))
+	}
+	if turn := play(t, c, players...); !turn.Won {
+		t.Error("the honest player has not won")
+	}
+	if !strings.Contains(log.String(), "refutes its leaf 49") {
+		t.Errorf("nobody was refuted:\n%s", log.String())
+	}
+}
+
+// Who comes when all is over computes its history to know whether the right result has won.
+func TestLate(t *testing.T) {
+	honest := toy{end: 100}
+	c := chain(t)
+	g, task := open(t, c, honest, 3600, 4, 3)
+	play(t, c, join(t, g, task, 10, honest, c.Now))
+	for _, p := range []struct {
+		machine toy
+		won     bool
+	}{{honest, true}, {toy{end: 100, lie: 7}, false}} {
+		turn, err := join(t, g, task, 11, p.machine, c.Now).Run(t.Context())
+		if err != nil || !turn.Finished || turn.Won != p.won {
+			t.Errorf("%+v, %v; want won %v", turn, err, p.won)
+		}
 	}
 }
 
