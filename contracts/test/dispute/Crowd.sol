@@ -91,6 +91,25 @@ contract Crowd is Fixture {
     // ---- the honest player ----
 
     function actHonestly() public {
+        // What it does can make it its turn again, in a new match.
+        do actOnce(); while (!lost && due());
+    }
+
+    /// @dev Whether it is the honest player's turn anywhere.
+    function due() private view returns (bool) {
+        for (uint256 i = 0; i < tournaments.length; ++i) {
+            bytes32 claim = claimId(tournaments[i], truthOf(tournaments[i]));
+            IDisputeGame.ClaimView memory c = game.claimOf(claim);
+            if (c.status != IDisputeGame.ClaimStatus.Playing) continue;
+            IDisputeGame.MatchView memory m = game.matchOf(c.matchId);
+            if (m.phase == IDisputeGame.Phase.Sealed) return true;
+            if (m.phase == IDisputeGame.Phase.Playing && ours[m.claims[m.turn]]) return true;
+            if (m.phase == IDisputeGame.Phase.Inner && firstOf[c.matchId].end == 0) return true;
+        }
+        return false;
+    }
+
+    function actOnce() private {
         for (uint256 i = 0; i < tournaments.length; ++i) {
             bytes32 t = tournaments[i];
             bytes32 claim = claimId(t, truthOf(t));
