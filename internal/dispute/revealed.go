@@ -29,15 +29,18 @@ func (r *Revealed) Observe(t *Task, a Action) {
 		if a.Left == m.Left {
 			half = 1
 		}
+		rival := m.Sides[1-m.Turn]
 		switch {
 		case a.Kind == Move:
 			r.nodes[node{claim, m.Height - 2, 4*index + 2*half}] = a.ChildLeft
 			r.nodes[node{claim, m.Height - 2, 4*index + 2*half + 1}] = a.ChildRight
-		case m.Position+half > 0:
-			agreed := m.Position + half - 1
+		case half == 1:
+			// Root and Proof are not looked at then, and may be anything.
+			r.nodes[node{rival, 0, m.Position}] = a.Left
+		case m.Position > 0:
+			agreed := m.Position - 1
 			r.path(claim, agreed, a.Root, a.Proof)
 			// The rival has the same to the left of the disagreement.
-			rival := m.Sides[1-m.Turn]
 			r.nodes[node{rival, 0, agreed}] = a.Root
 			for k, sibling := range a.Proof {
 				if i := agreed>>k ^ 1; (i+1)<<k <= agreed+1 {

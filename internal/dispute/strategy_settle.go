@@ -19,7 +19,7 @@ func (d *desk) refute(tournament int, s *stake) {
 		for _, m := range d.Matches {
 			of := &d.Tournaments[m.Tournament]
 			same := of.Level == u.Level && of.Context == u.Context && of.Verifier == u.Verifier && of.InitialRoot == u.InitialRoot
-			if same && m.Phase == Ended && d.contradicts(claim, &m) {
+			if same && m.Phase == Ended && m.Height == 0 && d.contradicts(claim, &m) {
 				break
 			}
 		}
