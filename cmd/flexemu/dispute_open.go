@@ -111,7 +111,7 @@ Exit code: 0; 125 when flexemu failed; 126 and 127 as for run.`,
 	flags.StringVar(&f.game, "game", "", "`ADDRESS` of the contract DisputeGame")
 	flags.StringVar(&f.verifier, "verifier", "", "`ADDRESS` of the contract BareTransition for the program's instruction set")
 	f.programFlags.add(flags)
-	f.levelFlags.add(flags, 24*time.Hour)
+	f.levelFlags.add(flags, 7*24*time.Hour)
 	flags.StringVar(&f.bond, "bond", "", "each claim pays this many `ETH` (default: the least that covers all refunds)")
 	flags.DurationVar(&f.grace, "grace", 5*time.Minute, "`TIME` of each turn that is not charged: to get a transaction into a block")
 	flags.Uint64Var(&f.gasPrice, "gas-price", 50, "refunds pay at most `GWEI` for a unit of gas; bonds are in proportion to it")
