@@ -17,10 +17,11 @@ help: ## list the targets
 build: ## bin/flexemu
 	$(GO) build -o bin/flexemu ./cmd/flexemu
 
-demo: build ## execute a block of Ethereum transactions, prove steps of it, have the contract accept them
+demo: build ## execute a block of Ethereum transactions, prove steps of it, have the contract accept them; dispute its result
 	$(MIPS64) $(GO) build $(SAME) $(MEMORY) -o build/evm.mips64 ./examples/evm
 	$(GO) run ./examples/evm/gen -out build/preimages
 	bin/flexemu demo --preimages build/preimages build/evm.mips64
+	bin/flexemu dispute demo --preimages build/preimages build/evm.mips64
 
 examples: ## the example guests: Go ones for mips64, C ones for every instruction set that there is a compiler for
 	$(MIPS64) $(GO) build $(SAME) $(MEMORY) -o build/go/ ./examples/go/...

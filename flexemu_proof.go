@@ -26,6 +26,10 @@ func (r *Run) Prove() (*Proof, error) {
 	return proof.Record(r.kernel, r.system)
 }
 
+// StateData is the encoding of the present state, to which its root commits. That of a halted machine is all that the
+// contract needs to see that it does not change any more.
+func (r *Run) StateData() []byte { return r.system.Machine.Encode() }
+
 // ParseProof reads a proof's JSON and checks its form. Proofs that Cannon wrote are taken too: those for mips64.
 func ParseProof(text []byte) (*Proof, error) { return proof.Parse(text) }
 

@@ -131,7 +131,7 @@ root of 32 bytes commits. Any single step can be proven to a contract.`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(runCommand(), proveCommand(), verifyCommand(), demoCommand(),
+	root.AddCommand(runCommand(), proveCommand(), verifyCommand(), disputeCommand(), demoCommand(),
 		inspectCommand(), isaCommand(), versionCommand())
 	return root
 }
