@@ -55,7 +55,7 @@ type size struct {
 var (
 	small = &size{"small", []string{"QUICK=1"}, "2", "30"}
 	full  = &size{"full", nil, "16", "108"}
-	long  = &size{"long", []string{"REPEAT=8"}, "128", "864"}
+	long  = &size{"long", []string{"REPEAT=8"}, "128", "2592"}
 	sizes = []*size{small, full, long}
 )
 
