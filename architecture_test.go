@@ -24,6 +24,7 @@ var imports = map[string]string{
 	"internal/machine/snapshot":       "internal/ir internal/machine internal/merkle",
 	"internal/loader":                 "",
 	"internal/preimage":               "internal/merkle",
+	"internal/engine":                 "internal/engine/interp internal/engine/jit internal/isa internal/kernel/bare internal/machine",
 	"internal/engine/interp":          "internal/ir internal/ir/words internal/isa internal/machine",
 	"internal/engine/interp/emit":     "internal/ir internal/isa",
 	"internal/engine/jit":             "internal/engine/interp internal/engine/jit/amd64 internal/engine/jit/arm64 internal/engine/jit/lir internal/hostmem internal/ir internal/isa internal/machine",
