@@ -34,6 +34,7 @@ var imports = map[string]string{
 	"internal/engine/jit/lir/lirtest": "internal/engine/jit/lir internal/hostmem internal/ir",
 	"internal/engine/enginetest":      "internal/engine/interp internal/ir internal/isa internal/isa/isatest internal/isa/sets internal/kernel/bare internal/loader internal/machine internal/machine/snapshot internal/preimage",
 	"internal/kernel/bare":            "internal/ir internal/ir/words internal/isa internal/machine",
+	"internal/cannon":                 "internal/engine internal/ir internal/isa internal/isa/mips internal/kernel/bare internal/loader internal/machine internal/merkle internal/preimage internal/proof",
 	"internal/proof":                  "internal/engine/interp internal/ir internal/isa internal/kernel/bare internal/machine internal/merkle",
 	"internal/verifier":               "internal/ir internal/isa internal/kernel/bare internal/machine",
 	"internal/verifier/evm":           "contracts",

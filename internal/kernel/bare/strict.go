@@ -10,6 +10,9 @@ import (
 // ErrPanic is wrapped by the error of a step that Cannon panics at. The machine is as it was before the step.
 var ErrPanic = errors.New("the VM panics")
 
+// ErrUnknownSyscall is wrapped, besides, by that of a step with an unknown syscall.
+var ErrUnknownSyscall = errors.New("unknown syscall")
+
 // Strict makes a system of mips64 do what Optimism's Cannon does where the base machine has defined more: faults,
 // unknown syscalls and reads past a pre-image's end are errors that wrap ErrPanic. Keys of every type are asked of
 // the host, and hints without a byte are told.
@@ -47,7 +50,7 @@ func (s *System) strictly() {
 	case *number == numberGetrandom && s.Strict.NoRandom:
 		*number = numberMunmap // which gives 0 in the same register, and does nothing else
 	case *number-numberFirst >= uint64(len(known)) || !known[*number-numberFirst]:
-		s.panics("unknown syscall %d", *number)
+		panic(hostError{fmt.Errorf("%w: %w %d", ErrPanic, ErrUnknownSyscall, *number)})
 	}
 }
 
