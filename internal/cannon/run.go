@@ -105,6 +105,7 @@ func (r *runner) startServer(ctx context.Context) (stop func(), err error) {
 	hosts := func(w io.Writer) io.Writer { return textWriter{logger(w, r.o.Terminal).With("module", "host")} }
 	r.host.server, err = preimage.StartServer(ctx, r.o.Server, preimage.ServerOptions{
 		Output: hosts(r.o.Stdout), Errors: hosts(r.o.Stderr), Timeout: -1, Check: check,
+		Together: true, // op-challenger kills the group
 	})
 	return func() {
 		if err := r.host.server.Close(); err != nil {

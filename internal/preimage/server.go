@@ -19,6 +19,9 @@ type ServerOptions struct {
 	Locals Locals
 	// Check, if not nil, looks at pre-images instead of the function Check; then keys of all types are asked for.
 	Check func(key [32]byte, data []byte) error
+	// Together keeps the server in the process group of the caller: what is sent to that group gets to the server, too.
+	// Without it the server has a group of its own, and a terminal's Ctrl-C is kept from it.
+	Together bool
 	// Output gets what the server writes to its stdout and stderr; nil drops it.
 	Output io.Writer
 	// Errors, if not nil, gets what the server writes to its stderr.
@@ -100,7 +103,9 @@ func StartServer(ctx context.Context, command []string, o ServerOptions) (*Serve
 		s.cmd.Stderr = o.Errors
 	}
 	s.cmd.WaitDelay = outputWait
-	separate(s.cmd)
+	if !o.Together {
+		separate(s.cmd)
+	}
 	if err := s.start(); err != nil {
 		s.cancel(nil)
 		s.closePipes()
@@ -336,11 +341,11 @@ func (s *Server) end() error {
 		return nil
 	}
 	if s.alive() {
-		interrupt(s.cmd)
+		interrupt(s.cmd, s.options.Together)
 	}
 	switch {
 	case !s.endsWithin(s.options.Grace):
-		kill(s.cmd)
+		kill(s.cmd, s.options.Together)
 		<-s.ended
 		return fmt.Errorf("pre-image server %s: it did not end when its pipes were closed and it was interrupted, and was killed", s.name)
 	case s.midway:
