@@ -38,7 +38,7 @@ type System struct {
 	Machine *machine.Machine
 	Engine  Engine
 	Host    Host
-	// Read is what the last step read from the oracle; nil if nothing.
+	// Read is what the last step read from the oracle; nil if nothing. The next read overwrites it.
 	Read *OracleRead
 	// Strict, if not nil, makes a machine for mips64 behave as Cannon does.
 	Strict *Strict
@@ -50,6 +50,7 @@ type System struct {
 	value []byte // of the key below, with its length in front
 	key   [32]byte
 	count uint64
+	read  OracleRead
 }
 
 // functions are the emitted code of a kernel.
@@ -150,7 +151,8 @@ func (s *System) oracleWord(offset uint64) uint64 {
 		s.value = append(binary.BigEndian.AppendUint64(nil, uint64(len(data))), data...)
 		s.key = m.Key
 	}
-	s.Read = &OracleRead{s.key, s.value, offset}
+	s.read = OracleRead{s.key, s.value, offset}
+	s.Read = &s.read
 	s.count = 0
 	if offset >= uint64(len(s.value)) {
 		if s.Strict != nil {

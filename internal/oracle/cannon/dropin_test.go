@@ -18,6 +18,7 @@ import (
 
 	"github.com/flexemu/flexemu/internal/oracle/cannon"
 	"github.com/flexemu/flexemu/internal/oracle/cannon/contract"
+	"github.com/flexemu/flexemu/internal/oracle/cannon/server"
 	"github.com/flexemu/flexemu/internal/oracle/cannon/workloads"
 )
 
@@ -42,9 +43,7 @@ var reference = sync.OnceValues(func() (string, error) {
 })
 
 func TestMain(m *testing.M) {
-	if mode := os.Getenv(serverMode); mode != "" {
-		serve(mode)
-	}
+	server.Main()
 	code := m.Run()
 	if path, err := reference(); err == nil {
 		os.RemoveAll(filepath.Dir(path))
@@ -73,14 +72,14 @@ type result struct {
 }
 
 // run runs a command in a folder, with a server of that mode if it needs one.
-func (s side) run(t *testing.T, dir, server string, args ...string) result {
+func (s side) run(t *testing.T, dir, mode string, args ...string) result {
 	t.Helper()
 	cmd := exec.Command(s.command[0], append(slices.Clone(s.command[1:]), args...)...)
 	cmd.Dir = dir
 	cmd.Env = os.Environ()
-	if server != "" {
+	if mode != "" {
 		cmd.Args = append(cmd.Args, "--", os.Args[0])
-		cmd.Env = append(cmd.Env, serverMode+"="+server)
+		cmd.Env = append(cmd.Env, server.Mode+"="+mode)
 	}
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -92,9 +91,9 @@ func (s side) run(t *testing.T, dir, server string, args ...string) result {
 }
 
 // must is run for what is to end well.
-func (s side) must(t *testing.T, dir, server string, args ...string) result {
+func (s side) must(t *testing.T, dir, mode string, args ...string) result {
 	t.Helper()
-	r := s.run(t, dir, server, args...)
+	r := s.run(t, dir, mode, args...)
 	if r.code != 0 {
 		t.Fatalf("%s %v: exit code %d\n%s", s.name, args, r.code, tail(r.stderr))
 	}
@@ -323,15 +322,13 @@ func TestInTurns(t *testing.T) {
 	}
 }
 
-
-
 // compareSpan compares proofs of consecutive steps, and how they are named; their number may be less at the end.
-func compareSpan(t *testing.T, theirs, ours side, state, server string, from, count uint64, chain *contract.MIPS64) int {
+func compareSpan(t *testing.T, theirs, ours side, state, mode string, from, count uint64, chain *contract.MIPS64) int {
 	t.Helper()
 	folders := map[string]string{}
 	for _, s := range []side{theirs, ours} {
 		folders[s.name] = t.TempDir()
-		s.must(t, folders[s.name], server, "run", "--input", state, "--meta", "", "--output", "", "--proof-at", "always",
+		s.must(t, folders[s.name], mode, "run", "--input", state, "--meta", "", "--output", "", "--proof-at", "always",
 			"--stop-at", "="+strconv.FormatUint(from+count, 10))
 	}
 	n := compareFolders(t, folders[theirs.name], folders[ours.name])

@@ -1,6 +1,9 @@
-package cannon_test
+// Package server is a pre-image server for tests, honest or not, for the programs preimages and large of package
+// workloads.
+package server
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
@@ -14,29 +17,39 @@ import (
 	"github.com/ethereum/go-ethereum/crypto"
 )
 
-// serverMode is the variable of the environment that makes the test's own program a pre-image server, and says what
-// kind of one.
-const serverMode = "CANNON_TEST_SERVER"
+// Mode is the variable of the environment that makes a test's own program a server, and says which kind of one:
+//
+//	honest, and honest, for preimages (the program of that name)
+//	bulk            honest, with ten pre-images of 1 MiB
+//	slow            takes 300 ms for each pre-image
+//	lies            gives wrong data, but for the first
+//	dead            ends at once
+//	dies            ends at the second pre-image; dies midway: in the middle of it; dies at a hint
+//	boasts          gives a length of 2^62
+//	hangs           never answers the second
+const Mode = "CANNON_TEST_SERVER"
 
-// serverData are the pre-images of an honest server, for the workloads preimages and large.
-func serverData() map[[32]byte][]byte {
-	data := map[[32]byte][]byte{}
+const honestForPreimages = "honest, for preimages"
+
+// data gives the pre-images of an honest server, for the workloads preimages and large.
+func data() map[[32]byte][]byte {
+	all := map[[32]byte][]byte{}
 	keccak := func(b []byte) [32]byte {
 		key := [32]byte(crypto.Keccak256(b))
 		key[0] = byte(preimage.Keccak256KeyType)
-		data[key] = b
+		all[key] = b
 		return key
 	}
 	sha := func(b []byte) [32]byte {
 		key := sha256.Sum256(b)
 		key[0] = byte(preimage.Sha256KeyType)
-		data[key] = b
+		all[key] = b
 		return key
 	}
 	other := func(kind preimage.KeyType, b []byte) [32]byte {
 		key := [32]byte(crypto.Keccak256([]byte("input of"), b))
 		key[0] = byte(kind)
-		data[key] = b
+		all[key] = b
 		return key
 	}
 	large := make([]byte, 140_007)
@@ -53,15 +66,28 @@ func serverData() map[[32]byte][]byte {
 		list = append(list, key[:]...)
 	}
 	middle := keccak(lastKey[:])
+	if os.Getenv(Mode) == "bulk" {
+		list = nil
+		for n := range 10 {
+			key := keccak(bytes.Repeat([]byte{byte(n), 7}, 1<<19))
+			list = append(list, key[:]...)
+		}
+	}
 	// preimages wants one hash of 32 bytes, large a list of keys; both ask for local 1.
-	if os.Getenv(serverMode) == "honest, for preimages" {
+	if os.Getenv(Mode) == honestForPreimages {
 		list = middle[:]
 	}
-	data[[32]byte{0: 1, 31: 1}] = list
-	return data
+	all[[32]byte{0: 1, 31: 1}] = list
+	return all
 }
 
-// serve is the server. It does not return.
+// Main serves if this process is to be a server, and does not return then.
+func Main() {
+	if mode := os.Getenv(Mode); mode != "" {
+		serve(mode)
+	}
+}
+
 func serve(mode string) {
 	hints := pipes{os.NewFile(3, "hint read"), os.NewFile(4, "hint write")}
 	keys := pipes{os.NewFile(5, "pre-image read"), os.NewFile(6, "pre-image write")}
@@ -83,12 +109,12 @@ func serve(mode string) {
 			}
 		}
 	}()
-	data, asked := serverData(), 0
+	known, asked := data(), 0
 	server := preimage.NewOracleServer(keys)
 	for {
 		err := server.NextPreimageRequest(func(key [32]byte) ([]byte, error) {
 			asked++
-			value, ok := data[key]
+			value, ok := known[key]
 			if !ok {
 				return nil, fmt.Errorf("no pre-image %x", key)
 			}
