@@ -1,10 +1,12 @@
 package cannon
 
 import (
-	"errors"
 	"fmt"
 	"os"
 )
+
+// IsStateFile tells by its name whether a file is a state, as Cannon does: it ends with .bin or .bin.gz.
+func IsStateFile(name string) bool { return isBinary(name) }
 
 // readStateFile reads a state that is to be run.
 func readStateFile(name string) (*State, error) {
@@ -25,6 +27,3 @@ func readStateFile(name string) (*State, error) {
 	}
 	return s, nil
 }
-
-// IsOld tells whether an error is about a state of a version that can be read, but not run.
-func IsOld(err error) bool { return errors.Is(err, errOld) }
