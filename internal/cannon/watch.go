@@ -1,6 +1,7 @@
 package cannon
 
 import (
+	"encoding/binary"
 	"fmt"
 
 	"github.com/flexemu/flexemu/internal/ir"
@@ -21,35 +22,47 @@ const cachedCode = 128 << 20
 // A watcher is an engine that tells what happens in single steps.
 type watcher struct {
 	bare.Engine
-	isa   *isa.ISA
-	m     *machine.Machine
-	stats *stats     // nil: not wanted
-	trace *traceback // nil: not wanted
+	isa     *isa.ISA
+	m       *machine.Machine
+	watched map[string]bool // names of rows
+	stats   *stats          // nil: not wanted
+	trace   *traceback      // nil: not wanted
 	// far is true if there is code that Cannon does not decode ahead, each step of which it counts: then there are
 	// single steps only.
 	far bool
 	did bool // an instruction was executed since the last call of stepped
 }
 
-// Run implements bare.Engine.
+// Run implements bare.Engine. An engine would try again and again to do more than a single step of what is watched.
 func (w *watcher) Run(n uint64) uint64 {
-	if w.far && w.stats != nil {
+	if w.far && w.stats != nil || w.watched[w.name()] {
 		return 0
 	}
 	return w.Engine.Run(n)
+}
+
+// name is that of the row of the instruction at pc, or "".
+func (w *watcher) name() string {
+	name, _ := w.next()
+	return name
+}
+
+func (w *watcher) next() (name string, word uint32) {
+	pc := w.m.Cells[ir.PC]
+	var b [4]byte
+	w.m.Peek(pc, b[:])
+	word = binary.BigEndian.Uint32(b[:])
+	if row, ok := w.isa.Decode(word); ok && pc%4 == 0 {
+		name = w.isa.Rows[row].Name
+	}
+	return name, word
 }
 
 // Step implements bare.Engine.
 func (w *watcher) Step() (trap ir.TrapKind, trapped bool) {
 	w.did = true
 	pc := w.m.Cells[ir.PC]
-	var b [4]byte
-	w.m.Peek(pc, b[:])
-	word := uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
-	name := ""
-	if row, ok := w.isa.Decode(word); ok && pc%4 == 0 {
-		name = w.isa.Rows[row].Name
-	}
+	name, word := w.next()
 	if w.stats != nil {
 		if w.far && pc >= cachedCode && pc%4 == 0 {
 			w.stats.misses++
