@@ -19,6 +19,9 @@ var (
 // cachedCode is the end of the addresses of which Cannon decodes code when it starts.
 const cachedCode = 128 << 20
 
+// usualLink is how many instructions there commonly are between a load-linked and its store-conditional, at most.
+const usualLink = 3
+
 // A watcher is an engine that tells what happens in single steps.
 type watcher struct {
 	bare.Engine
@@ -30,12 +33,19 @@ type watcher struct {
 	// far is true if there is code that Cannon does not decode ahead, each step of which it counts: then there are
 	// single steps only.
 	far bool
-	did bool // an instruction was executed since the last call of stepped
+	// linked is how many single steps follow a load-linked: as many as there are commonly up to the store-conditional, so
+	// that no compiler is asked for code of one instruction.
+	linked int
+	did    bool // an instruction was executed since the last call of stepped
 }
 
 // Run implements bare.Engine. An engine would try again and again to do more than a single step of what is watched.
 func (w *watcher) Run(n uint64) uint64 {
 	if w.far && w.stats != nil || w.watched[w.name()] {
+		return 0
+	}
+	if w.linked > 0 {
+		w.linked--
 		return 0
 	}
 	return w.Engine.Run(n)
@@ -63,6 +73,12 @@ func (w *watcher) Step() (trap ir.TrapKind, trapped bool) {
 	w.did = true
 	pc := w.m.Cells[ir.PC]
 	name, word := w.next()
+	switch name {
+	case "ll", "lld":
+		w.linked = usualLink
+	case "sc", "scd":
+		w.linked = 0
+	}
 	if w.stats != nil {
 		if w.far && pc >= cachedCode && pc%4 == 0 {
 			w.stats.misses++

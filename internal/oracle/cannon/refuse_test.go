@@ -114,11 +114,7 @@ func TestCommandLines(t *testing.T) {
 		t.Run(line, func(t *testing.T) {
 			args, folders, results := strings.Split(line, " "), map[string]string{}, map[string]result{}
 			for _, s := range []side{theirs, ours} {
-				folder := filepath.Join(dir, "w", s.name)
-				if err := os.MkdirAll(folder, 0o755); err != nil {
-					t.Fatal(err)
-				}
-				folders[s.name] = folder
+				folders[s.name] = t.TempDir()
 				here := make([]string, len(args))
 				for n, a := range args {
 					here[n] = a
@@ -126,7 +122,7 @@ func TestCommandLines(t *testing.T) {
 						here[n] = filepath.Join(dir, a)
 					}
 				}
-				results[s.name] = s.run(t, folder, "", here...)
+				results[s.name] = s.run(t, folders[s.name], "", here...)
 			}
 			a, b := results[ours.name], results[theirs.name]
 			if a.code != b.code {
@@ -141,9 +137,6 @@ func TestCommandLines(t *testing.T) {
 				compareFolders(t, folders[theirs.name], folders[ours.name])
 			} else if entries, _ := os.ReadDir(folders[ours.name]); len(entries) > 0 {
 				t.Errorf("%v is left", entries)
-			}
-			if err := os.RemoveAll(filepath.Join(dir, "w")); err != nil {
-				t.Fatal(err)
 			}
 		})
 	}
