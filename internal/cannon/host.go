@@ -25,10 +25,18 @@ type host struct {
 	stdout, stderr io.Writer
 	requests       int // changes of the key that were followed by a read
 	size           int // bytes of all pre-images that came
+	asked, dead    bool
 }
 
 // errWrongData is wrapped by errors about a server that gives something else than the key says.
 var errWrongData = errors.New("wrong pre-image")
+
+// begin notes at the first request whether the server had ended before: that is no panic in Cannon, but an error.
+func (h *host) begin() {
+	if !h.asked {
+		h.asked, h.dead = true, h.server.Ended()
+	}
+}
 
 // check looks at what can be checked. Elements of blobs, results of precompiled contracts and local data are taken as
 // they come: the oracle on chain finds out.
@@ -48,6 +56,7 @@ func (h *host) Preimage(key [32]byte) ([]byte, error) {
 	if h.server == nil {
 		return nil, vmPanic("the guest asked for the pre-image %#x, and there is no pre-image server", key)
 	}
+	h.begin()
 	data, err := h.server.Preimage(key)
 	if err != nil {
 		return nil, h.failed(err)
@@ -61,6 +70,7 @@ func (h *host) Hint(hint []byte) error {
 	if h.server == nil {
 		return nil
 	}
+	h.begin()
 	if err := h.server.Hint(hint); err != nil {
 		return h.failed(err)
 	}
@@ -69,7 +79,7 @@ func (h *host) Hint(hint []byte) error {
 
 // failed makes a server that does not answer a panic, as it is in Cannon.
 func (h *host) failed(err error) error {
-	if errors.Is(err, errWrongData) || h.ctx.Err() != nil {
+	if errors.Is(err, errWrongData) || h.dead || h.ctx.Err() != nil {
 		return err
 	}
 	return fmt.Errorf("%w: %w", bare.ErrPanic, err)

@@ -277,6 +277,9 @@ func (s *Server) patiently(p []byte, deadline func(time.Time) error, move func([
 	return nil
 }
 
+// Ended tells whether the process has ended.
+func (s *Server) Ended() bool { return !s.alive() }
+
 func (s *Server) alive() bool {
 	select {
 	case <-s.ended:

@@ -56,7 +56,7 @@ func TestCannonDecodes(t *testing.T) {
 		plain := strings.TrimSuffix(name, ".rd")
 		clean := w
 		for _, f := range zeros[plain] {
-			clean &^= (1<<named[f].width - 1) << (named[f].from)
+			clean &^= (1<<named[f].width - 1) << named[f].from
 		}
 		if name != "never" && manual(clean, 64) != plain && manual(clean&^0x03e007c0, 64) != plain {
 			t.Fatalf("%08x is %s; without reserved bits, %08x, the manual says %q", w, name, clean, manual(clean, 64))
