@@ -146,10 +146,7 @@ func (r *runner) load() error {
 		return err
 	}
 	if len(watched) > 0 && !r.o.Extended {
-		r.watch = &watcher{Engine: e, isa: i, m: s.Machine, watched: map[string]bool{}, far: farCode(s.Machine)}
-		for _, name := range watched {
-			r.watch.watched[name] = true
-		}
+		r.watch = &watcher{Engine: e, isa: i, m: s.Machine, far: farCode(s.Machine)}
 		if r.o.DebugInfo != "" {
 			r.watch.stats = newStats(s.Machine)
 		}

@@ -25,23 +25,23 @@ const usualLink = 3
 // A watcher is an engine that tells what happens in single steps.
 type watcher struct {
 	bare.Engine
-	isa     *isa.ISA
-	m       *machine.Machine
-	watched map[string]bool // names of rows
-	stats   *stats          // nil: not wanted
-	trace   *traceback      // nil: not wanted
+	isa   *isa.ISA
+	m     *machine.Machine
+	stats *stats     // nil: not wanted
+	trace *traceback // nil: not wanted
 	// far is true if there is code that Cannon does not decode ahead, each step of which it counts: then there are
 	// single steps only.
 	far bool
 	// linked is how many single steps follow a load-linked: as many as there are commonly up to the store-conditional, so
 	// that no compiler is asked for code of one instruction.
 	linked int
+	names  [1 << nameBits]named
 	did    bool // an instruction was executed since the last call of stepped
 }
 
-// Run implements bare.Engine. An engine would try again and again to do more than a single step of what is watched.
+// Run implements bare.Engine.
 func (w *watcher) Run(n uint64) uint64 {
-	if w.far && w.stats != nil || w.watched[w.name()] {
+	if w.far && w.stats != nil {
 		return 0
 	}
 	if w.linked > 0 {
@@ -51,21 +51,31 @@ func (w *watcher) Run(n uint64) uint64 {
 	return w.Engine.Run(n)
 }
 
-// name is that of the row of the instruction at pc, or "".
-func (w *watcher) name() string {
-	name, _ := w.next()
-	return name
+// next gives the instruction at pc, and the name of its row or "".
+func (w *watcher) next() (name string, word uint32) {
+	var b [4]byte
+	w.m.Peek(w.m.Cells[ir.PC], b[:])
+	word = binary.BigEndian.Uint32(b[:])
+	e := &w.names[word*hashFactor>>(32-nameBits)]
+	if !e.known || e.word != word {
+		*e = named{word: word, known: true}
+		if row, ok := w.isa.Decode(word); ok {
+			e.name = w.isa.Rows[row].Name
+		}
+	}
+	return e.name, word
 }
 
-func (w *watcher) next() (name string, word uint32) {
-	pc := w.m.Cells[ir.PC]
-	var b [4]byte
-	w.m.Peek(pc, b[:])
-	word = binary.BigEndian.Uint32(b[:])
-	if row, ok := w.isa.Decode(word); ok && pc%4 == 0 {
-		name = w.isa.Rows[row].Name
-	}
-	return name, word
+const (
+	nameBits   = 8
+	hashFactor = 0x9e37_79b1 // 2^32 divided by the golden ratio
+)
+
+// named is an instruction whose row was looked up.
+type named struct {
+	word  uint32
+	known bool
+	name  string
 }
 
 // Step implements bare.Engine.

@@ -85,6 +85,8 @@ type ISA struct {
 	// Base, if not nil, is the instruction set of which this one is another decoding, under the same name: a row means
 	// what the base's row of that name means. Emitted code is the base's; a row that it lacks has no emitted code.
 	Base *ISA
+	// Watched are the names of rows that engines have to leave to single steps; only where there is a base.
+	Watched []string
 	// Advance builds what pc becomes when an instruction of the given size (bytes) has not written it.
 	Advance func(b *ir.Builder, size uint64)
 

@@ -28,7 +28,7 @@ func profileOf(i *isa.ISA) *profile {
 		if r.base == noRow {
 			r.mean = i.Symbolic(n)
 		}
-		r.slow = r.base == noRow || i.ReadsClock(n)
+		r.slow = r.base == noRow || slices.Contains(i.Watched, row.Name) || i.ReadsClock(n)
 		p.rows[n] = r
 	}
 	return p

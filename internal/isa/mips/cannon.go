@@ -24,12 +24,13 @@ var cannonClears = strings.Fields("mthi mtlo mult multu div divu dmult dmultu dd
 // Cannon makes big-endian MIPS64 as Optimism's Cannon decodes it: opcode, function and rt of REGIMM are looked at,
 // and no other fixed bits. Where these bits have an effect there, a row of its own says so.
 //
-// Rows with the names in watched read the step counter, and do nothing with it: so every engine leaves them to single
-// steps, where somebody can count them.
+// Rows with the names in watched are left to single steps by every engine, so that somebody can count them there:
+// their meanings leave with a trap, always, though no compiler knows that. Single steps are carried out by emitted code,
+// which is the base's.
 func Cannon(watched ...string) *isa.ISA {
 	base := New(64, true)
 	i := New(64, true)
-	i.Title, i.Base, i.Rows = "MIPS64 as Cannon decodes it", base, nil
+	i.Title, i.Base, i.Watched, i.Rows = "MIPS64 as Cannon decodes it", base, watched, nil
 	for _, r := range base.Rows {
 		if !slices.Contains(cannonNames, r.Name) {
 			continue
@@ -89,7 +90,7 @@ func moves(b builder, f fields) { b.SetReg(f.Rd, b.Reg(f.Rs)) }
 
 func watch(mean func(builder, fields)) func(builder, fields) {
 	return func(b builder, f fields) {
-		b.Get(ir.Step)
+		b.If(b.Get(ir.NextThread), func() { b.Trap(ir.Breakpoint) }) // thread 0 has had its number
 		mean(b, f)
 	}
 }

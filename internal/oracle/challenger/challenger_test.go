@@ -77,10 +77,11 @@ func prestate(t *testing.T, binary, program string) string {
 	return state
 }
 
-// provider is op-challenger's source of claims for a game about the program with that prestate.
-func provider(t *testing.T, binary, state string) *cannon.CannonTraceProviderForTest {
+// provider is op-challenger's source of claims for a game about the program with that prestate. freq is the number of
+// steps between snapshots.
+func provider(t *testing.T, binary, state string, freq uint) *cannon.CannonTraceProviderForTest {
 	cfg := vm.Config{
-		VmType: gameTypes.CannonGameType, VmBin: binary, SnapshotFreq: 100_000, InfoFreq: 1_000_000, DebugInfo: true, BinarySnapshots: true,
+		VmType: gameTypes.CannonGameType, VmBin: binary, SnapshotFreq: freq, InfoFreq: 1_000_000, DebugInfo: true, BinarySnapshots: true,
 	}
 	quiet := log.NewLogger(log.DiscardHandler())
 	return cannon.NewTraceProviderForTest(quiet, metrics.NoopMetrics.ToTypedVmMetrics("cannon"), cfg, oracle{}, state, utils.LocalGameInputs{}, t.TempDir(), depth)
@@ -105,7 +106,7 @@ func answer(t *testing.T, p *cannon.CannonTraceProviderForTest, index uint64) (c
 func TestProvider(t *testing.T) {
 	theirs, ours := binaries(t)
 	t.Setenv(server.Mode, "honest, for preimages")
-	a, b := provider(t, ours, prestate(t, ours, "preimages")), provider(t, theirs, prestate(t, theirs, "preimages"))
+	a, b := provider(t, ours, prestate(t, ours, "preimages"), 100_000), provider(t, theirs, prestate(t, theirs, "preimages"), 100_000)
 	for _, index := range []uint64{0, 1 << 42, 1 << 20, 1 << 19, 350_000, 299_999, 300_000, 300_001, 99_999, 1<<43 - 1} {
 		claim, witness, proof, data := answer(t, a, index)
 		claim2, witness2, proof2, data2 := answer(t, b, index)
@@ -120,7 +121,7 @@ func TestProvider(t *testing.T) {
 func TestFindStep(t *testing.T) {
 	theirs, ours := binaries(t)
 	t.Setenv(server.Mode, "honest")
-	a, b := provider(t, ours, prestate(t, ours, "large")), provider(t, theirs, prestate(t, theirs, "large"))
+	a, b := provider(t, ours, prestate(t, ours, "large"), 10_000_000), provider(t, theirs, prestate(t, theirs, "large"), 10_000_000)
 	for name, opt := range map[string]utils.PreimageOpt{
 		"keccak": utils.FirstPreimageLoadOfType("keccak"), "local": utils.FirstPreimageLoadOfType("local"),
 		"sha256": utils.FirstPreimageLoadOfType("sha256"), "blob": utils.FirstPreimageLoadOfType("blob"),
@@ -153,7 +154,7 @@ func TestPanics(t *testing.T) {
 	for _, mode := range []string{"dies", "dies at a hint"} {
 		t.Setenv(server.Mode, mode)
 		for _, binary := range []string{ours, theirs} {
-			p := provider(t, binary, prestate(t, binary, "large"))
+			p := provider(t, binary, prestate(t, binary, "large"), 10_000_000)
 			_, err := p.Get(context.Background(), types.NewPosition(depth, big.NewInt(1<<42)))
 			if !errors.Is(err, vm.ErrVMPanic) {
 				t.Errorf("a server that %s, %s: %v", mode, binary, err)
