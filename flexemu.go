@@ -15,8 +15,7 @@ import (
 	"io"
 	"strings"
 
-	"github.com/flexemu/flexemu/internal/engine/interp"
-	"github.com/flexemu/flexemu/internal/engine/jit"
+	"github.com/flexemu/flexemu/internal/engine"
 	"github.com/flexemu/flexemu/internal/ir"
 	"github.com/flexemu/flexemu/internal/isa"
 	"github.com/flexemu/flexemu/internal/isa/sets"
@@ -66,9 +65,9 @@ type Host = bare.Host
 // Names of kernels and engines.
 const (
 	KernelBare   = proof.KernelName
-	EngineAuto   = "auto" // the fastest there is
-	EngineInterp = "interp"
-	EngineJit    = "jit" // compiles; not there on every host
+	EngineAuto   = engine.Auto // the fastest there is
+	EngineInterp = engine.Interp
+	EngineJit    = engine.Jit // compiles; not there on every host
 )
 
 // Options say how a program starts. The zero value is a program without arguments and environment that has no
@@ -172,8 +171,8 @@ func layout(k *bare.Kernel) loader.Layout {
 	return loader.Layout{HeapStart: k.Layout.HeapStart, StackTop: k.Layout.StackTop}
 }
 
-func newRun(k *bare.Kernel, m *machine.Machine, h Host, engine string) (*Run, error) {
-	e, engine, err := newEngine(k.ISA, m, engine)
+func newRun(k *bare.Kernel, m *machine.Machine, h Host, name string) (*Run, error) {
+	e, name, err := engine.New(k.ISA, m, name)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +183,7 @@ func newRun(k *bare.Kernel, m *machine.Machine, h Host, engine string) (*Run, er
 	if err != nil {
 		return nil, err
 	}
-	return &Run{k.ISA, k, s, engine}, nil
+	return &Run{k.ISA, k, s, name}, nil
 }
 
 // likewise names the engine for a run that begins from this one: the same, but a compiler may find no room this time.
@@ -193,21 +192,6 @@ func (r *Run) likewise() string {
 		return EngineAuto
 	}
 	return r.engine
-}
-
-// newEngine makes the engine of that name, and tells which one it is if the name leaves that open.
-func newEngine(i *ISA, m *machine.Machine, name string) (bare.Engine, string, error) {
-	if name != EngineInterp {
-		e, err := jit.New(i, m)
-		switch {
-		case err == nil:
-			return e, EngineJit, nil
-		case name == EngineJit || !errors.Is(err, jit.ErrUnsupported):
-			return nil, "", err
-		}
-	}
-	e, err := interp.New(i, m)
-	return e, EngineInterp, err
 }
 
 // nowhere is the host of a run that was given none.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/flexemu/flexemu"
+	"github.com/flexemu/flexemu/internal/cannon"
 	"github.com/flexemu/flexemu/internal/loader"
 	"github.com/flexemu/flexemu/internal/machine/snapshot"
 )
@@ -21,8 +22,8 @@ func inspectCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "inspect [flags] FILE",
 		Short: "Tell what a program, snapshot or proof is",
-		Long: `inspect tells what a file is: a program (and whether it would run), a snapshot, or proofs
-(and whether executing the step again leads to the root they claim). It reads the whole file,
+		Long: `inspect tells what a file is: a program (and whether it would run), a snapshot, a state of
+Optimism's Cannon, or proofs (and whether executing the step again leads to the root they claim). It reads the whole file,
 so a damaged one is found out.`,
 		Example: `  flexemu inspect hello
   flexemu inspect --json half.snap`,
@@ -50,6 +51,9 @@ type inspection interface {
 }
 
 func inspect(name string) (inspection, error) {
+	if cannon.IsStateFile(name) {
+		return inspectCannon(name)
+	}
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -71,9 +75,12 @@ func inspect(name string) (inspection, error) {
 		return inspectSnapshot(r)
 	}
 	if begins, err := afterSpace(r); err == nil && begins == '{' {
+		if front, _ := r.Peek(cannonFront); bytes.Contains(front, []byte(`"memory"`)) {
+			return inspectCannon(name)
+		}
 		return inspectProofs(r)
 	}
-	return nil, errors.New("neither a program (ELF), a snapshot of flexEmu nor a proof in JSON")
+	return nil, errors.New("neither a program (ELF), a snapshot of flexEmu, a state of Cannon (.bin or .bin.gz) nor a proof in JSON")
 }
 
 // afterSpace skips the white space of JSON and gives the byte behind it, which it does not skip.

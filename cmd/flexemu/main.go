@@ -55,6 +55,9 @@ func execute(args []string) int {
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	ctx, stop := interruptible()
 	defer stop()
+	if calledCannon(os.Args[0]) {
+		return runCannon(ctx, args)
+	}
 	root := rootCommand()
 	root.SetArgs(args)
 	return report(root.ExecuteContext(ctx))
@@ -132,6 +135,6 @@ root of 32 bytes commits. Any single step can be proven to a contract.`,
 		SilenceErrors: true,
 	}
 	root.AddCommand(runCommand(), proveCommand(), verifyCommand(), disputeCommand(), demoCommand(),
-		inspectCommand(), isaCommand(), versionCommand())
+		inspectCommand(), isaCommand(), cannonCommand(), versionCommand())
 	return root
 }

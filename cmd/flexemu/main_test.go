@@ -25,7 +25,7 @@ import (
 var guests string
 
 func TestMain(m *testing.M) {
-	testscript.Main(suite{m}, map[string]func(){"flexemu": main})
+	testscript.Main(suite{m}, map[string]func(){"flexemu": main, "cannon": main})
 }
 
 // A suite builds the guests before the tests run; the commands that the scripts execute do not.

@@ -82,6 +82,11 @@ type ISA struct {
 	// Thread are the cells of a thread's encoding behind id, exit code and exited.
 	Thread []ir.Cell
 	Rows   []Row
+	// Base, if not nil, is the instruction set of which this one is another decoding, under the same name: a row means
+	// what the base's row of that name means. Emitted code is the base's; a row that it lacks has no emitted code.
+	Base *ISA
+	// Watched are the names of rows that engines have to leave to single steps; only where there is a base.
+	Watched []string
 	// Advance builds what pc becomes when an instruction of the given size (bytes) has not written it.
 	Advance func(b *ir.Builder, size uint64)
 
@@ -109,6 +114,22 @@ func (i *ISA) Jumps(r int) bool {
 	b := ir.NewBuilder(i.Big)
 	i.mean(b, r, func(f Place) ir.Value { return b.Field(f.Name) })
 	return b.Wrote(ir.PC)
+}
+
+// ReadsClock tells whether row number r reads the step counter, which is exact in single steps only.
+func (i *ISA) ReadsClock(r int) bool {
+	found := false
+	var walk func([]*ir.Stmt)
+	walk = func(list []*ir.Stmt) {
+		for _, s := range list {
+			if s.Kind == ir.Let && s.A.Op == ir.GetCell && (s.A.Cell == ir.Step || s.A.Cell == ir.Quantum) {
+				found = true
+			}
+			s.Each(walk)
+		}
+	}
+	walk(i.Symbolic(r).Body)
+	return found
 }
 
 // Concrete makes the meaning of one instruction: row number r in the word w.

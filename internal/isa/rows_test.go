@@ -7,6 +7,7 @@ import (
 
 	"github.com/flexemu/flexemu/internal/isa"
 	"github.com/flexemu/flexemu/internal/isa/isatest"
+	"github.com/flexemu/flexemu/internal/isa/mips"
 	"github.com/flexemu/flexemu/internal/isa/sets"
 )
 
@@ -17,9 +18,15 @@ func each(t *testing.T, f func(*testing.T, *isa.ISA)) {
 	}
 }
 
+// eachDecoding is each, with Cannon's decoding of MIPS64 too.
+func eachDecoding(t *testing.T, f func(*testing.T, *isa.ISA)) {
+	each(t, f)
+	t.Run("cannon", func(t *testing.T) { f(t, mips.Cannon("ll", "jal")) })
+}
+
 // TestRowsAreComplete looks for rows without a part, and for names that stand twice.
 func TestRowsAreComplete(t *testing.T) {
-	each(t, func(t *testing.T, i *isa.ISA) {
+	eachDecoding(t, func(t *testing.T, i *isa.ISA) {
 		names, regs := map[string]bool{}, map[string]bool{}
 		for _, row := range i.Rows {
 			if row.Name == "" || row.Set == "" || row.Mean == nil {
@@ -44,7 +51,7 @@ func TestRowsAreComplete(t *testing.T) {
 
 // TestRowsDoNotOverlap decides for every two rows whether a word is an instruction of both.
 func TestRowsDoNotOverlap(t *testing.T) {
-	each(t, func(t *testing.T, i *isa.ISA) {
+	eachDecoding(t, func(t *testing.T, i *isa.ISA) {
 		patterns := i.Patterns()
 		for a := range patterns {
 			for b := range a {

@@ -9,6 +9,6 @@ import (
 
 func separate(*exec.Cmd) {}
 
-func interrupt(cmd *exec.Cmd) { cmd.Process.Signal(os.Interrupt) }
+func interrupt(cmd *exec.Cmd, _ bool) { cmd.Process.Signal(os.Interrupt) }
 
-func kill(cmd *exec.Cmd) { cmd.Process.Kill() }
+func kill(cmd *exec.Cmd, _ bool) { cmd.Process.Kill() }

@@ -17,8 +17,15 @@ import (
 // ServerOptions say how a server is treated. The zero value is of use.
 type ServerOptions struct {
 	Locals Locals
+	// Check, if not nil, looks at pre-images instead of the function Check; then keys of all types are asked for.
+	Check func(key [32]byte, data []byte) error
+	// Together keeps the server in the process group of the caller: what is sent to that group gets to the server, too.
+	// Without it the server has a group of its own, and a terminal's Ctrl-C is kept from it.
+	Together bool
 	// Output gets what the server writes to its stdout and stderr; nil drops it.
 	Output io.Writer
+	// Errors, if not nil, gets what the server writes to its stderr.
+	Errors io.Writer
 	// Timeout is how long the server may be silent when something is expected of it: 0 stands for 15 s, a negative
 	// one for as long as it lives (a server that fetches from a slow node needs that).
 	Timeout time.Duration
@@ -92,8 +99,13 @@ func StartServer(ctx context.Context, command []string, o ServerOptions) (*Serve
 	s.cmd = exec.Command(command[0], command[1:]...)
 	s.cmd.Env = append([]string{"NO_COLOR=1"}, os.Environ()...)
 	s.cmd.Stdout, s.cmd.Stderr = o.Output, o.Output
+	if o.Errors != nil {
+		s.cmd.Stderr = o.Errors
+	}
 	s.cmd.WaitDelay = outputWait
-	separate(s.cmd)
+	if !o.Together {
+		separate(s.cmd)
+	}
 	if err := s.start(); err != nil {
 		s.cancel(nil)
 		s.closePipes()
@@ -150,14 +162,18 @@ func (s *Server) wake() {
 
 // Preimage asks the server for the data of a key and checks them.
 func (s *Server) Preimage(key [32]byte) ([]byte, error) {
-	if err := checkType(key); err != nil {
-		return nil, err
+	check := s.options.Check
+	if check == nil {
+		if err := checkType(key); err != nil {
+			return nil, err
+		}
+		check = func(key [32]byte, data []byte) error { return Check(key, data, s.options.Locals) }
 	}
 	data, err := s.fetch(key)
 	if err != nil {
 		return nil, err
 	}
-	if err := Check(key, data, s.options.Locals); err != nil {
+	if err := check(key, data); err != nil {
 		return nil, fmt.Errorf("pre-image server %s: %w", s.name, err)
 	}
 	return data, nil
@@ -261,6 +277,9 @@ func (s *Server) patiently(p []byte, deadline func(time.Time) error, move func([
 	return nil
 }
 
+// Ended tells whether the process has ended.
+func (s *Server) Ended() bool { return !s.alive() }
+
 func (s *Server) alive() bool {
 	select {
 	case <-s.ended:
@@ -325,11 +344,11 @@ func (s *Server) end() error {
 		return nil
 	}
 	if s.alive() {
-		interrupt(s.cmd)
+		interrupt(s.cmd, s.options.Together)
 	}
 	switch {
 	case !s.endsWithin(s.options.Grace):
-		kill(s.cmd)
+		kill(s.cmd, s.options.Together)
 		<-s.ended
 		return fmt.Errorf("pre-image server %s: it did not end when its pipes were closed and it was interrupted, and was killed", s.name)
 	case s.midway:

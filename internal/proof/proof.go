@@ -105,7 +105,8 @@ func Record(k *bare.Kernel, s *bare.System) (*Proof, error) {
 	}
 	post := m.Root()
 	p.Post, p.ProofData = post[:], r.finish()
-	if read := s.Read; read != nil {
+	if s.Read != nil {
+		read := *s.Read
 		p.OracleKey, p.OracleValue, p.OracleOffset = read.Key[:], read.Value, &read.Offset
 	}
 	return p, nil

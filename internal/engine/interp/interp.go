@@ -70,6 +70,7 @@ type Engine struct {
 	code  [codeEntries]codePage
 	pages map[uint64][]Insn // by page number
 	delay bool              // the instruction set has delay slots
+	own   *profile          // nil if the instruction set is the one that the loop was emitted for
 
 	// Dropped, if not nil, is called when no page is watched any more for the sake of its code.
 	Dropped func()
@@ -92,6 +93,9 @@ func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
 		return nil, fmt.Errorf("interp: no loop for %s", i.Name)
 	}
 	e := &Engine{m: m, isa: i, loop: l, pages: map[uint64][]Insn{}, delay: slices.Contains(i.Thread, ir.NextPC)}
+	if i.Base != nil {
+		e.own = profileOf(i)
+	}
 	e.drop()
 	m.Mem.OnWatchedWrite = e.forget
 	return e, nil
@@ -177,11 +181,20 @@ func (e *Engine) mayBeSlot(pc uint64) bool {
 		return true
 	}
 	row, ok := e.isa.Decode(uint32(e.m.Mem.ReadSlow(pc-4, 4, e.isa.Big)))
+	if ok && e.own != nil {
+		row, ok = e.own.emitted(row)
+	}
 	return ok && e.loop.jumps(row)
 }
 
 func (e *Engine) decoded(pc uint64, w uint32) Insn {
 	row, ok := e.isa.Decode(w)
+	if ok && e.own != nil {
+		if e.own.rows[row].slow {
+			return Insn{Op: opUnknown} // Step carries it out
+		}
+		row = e.own.rows[row].base
+	}
 	if !ok {
 		return Insn{Op: opUnknown}
 	}
@@ -238,6 +251,9 @@ func (e *Engine) Step() (trap ir.TrapKind, trapped bool) {
 	}
 	w := e.Fetch()
 	e.m.Fetched()
+	if e.own != nil {
+		return e.stepOwn(pc, w)
+	}
 	in := e.decoded(pc, w)
 	return e.loop.step(e.m, &in)
 }

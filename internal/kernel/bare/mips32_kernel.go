@@ -56,7 +56,7 @@ func syscallMips32(s *System) {
 			cells[ir.PC] = t30
 			cells[ir.NextPC] = ((t30 + 4) & 0xffffffff)
 		case 5:
-			t35 := uint64(m.Key[0])
+			t35 := s.keyType()
 			switch t35 {
 			case 1, 2, 4, 5, 6:
 				t36 := cells[ir.PreimageOffset]

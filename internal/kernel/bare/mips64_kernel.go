@@ -56,7 +56,7 @@ func syscallMips64(s *System) {
 			cells[ir.PC] = t18
 			cells[ir.NextPC] = (t18 + 4)
 		case 5:
-			t21 := uint64(m.Key[0])
+			t21 := s.keyType()
 			switch t21 {
 			case 1, 2, 4, 5, 6:
 				t22 := cells[ir.PreimageOffset]

@@ -50,7 +50,7 @@ func syscallRiscv32(s *System) {
 			cells[0xa] = uint64(int32(t13))
 			cells[ir.PC] = ((cells[ir.PC] + 4) & 0xffffffff)
 		case 5:
-			t29 := uint64(m.Key[0])
+			t29 := s.keyType()
 			switch t29 {
 			case 1, 2, 4, 5, 6:
 				t30 := cells[ir.PreimageOffset]

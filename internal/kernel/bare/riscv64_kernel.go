@@ -50,7 +50,7 @@ func syscallRiscv64(s *System) {
 			cells[0xa] = t7
 			cells[ir.PC] = (cells[ir.PC] + 4)
 		case 5:
-			t17 := uint64(m.Key[0])
+			t17 := s.keyType()
 			switch t17 {
 			case 1, 2, 4, 5, 6:
 				t18 := cells[ir.PreimageOffset]

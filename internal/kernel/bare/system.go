@@ -38,13 +38,19 @@ type System struct {
 	Machine *machine.Machine
 	Engine  Engine
 	Host    Host
-	// Read is what the last step read from the oracle; nil if nothing.
+	// Read is what the last step read from the oracle; nil if nothing. The next read overwrites it.
 	Read *OracleRead
+	// Strict, if not nil, makes a machine for mips64 behave as Cannon does.
+	Strict *Strict
+	// Stepped, if not nil, is called by Run after each step that is more than an instruction which does not trap, and
+	// after some others. True ends Run.
+	Stepped func() (stop bool)
 
 	funcs functions
 	value []byte // of the key below, with its length in front
 	key   [32]byte
 	count uint64
+	read  OracleRead
 }
 
 // functions are the emitted code of a kernel.
@@ -87,6 +93,9 @@ func (s *System) Step() (err error) {
 	}()
 	s.funcs.scheduler(s)
 	m.Resume()
+	if s.Strict != nil && m.Threads() == 0 {
+		return fmt.Errorf("step %d: %w: no thread is left, and the machine has not exited", cells[ir.Step], ErrPanic)
+	}
 	return nil
 }
 
@@ -95,7 +104,12 @@ func (s *System) execute() {
 	switch {
 	case !trapped:
 	case trap == ir.Syscall:
+		if s.Strict != nil {
+			s.strictly()
+		}
 		s.funcs.syscall(s)
+	case s.Strict != nil:
+		s.faults(trap)
 	default:
 		s.funcs.fault(s)
 	}
@@ -117,12 +131,18 @@ func (s *System) Run(until uint64) error {
 		if err := s.Step(); err != nil {
 			return err
 		}
+		if s.Stepped != nil && s.Stepped() {
+			return nil
+		}
 	}
 	return nil
 }
 
 func (s *System) oracleWord(offset uint64) uint64 {
 	m := s.Machine
+	if s.Strict != nil && s.value == nil && m.Key == [32]byte{} {
+		s.panics("a read of a pre-image before a key was written") // Cannon takes the zero key as read already
+	}
 	if s.value == nil || s.key != m.Key {
 		data, err := s.Host.Preimage(m.Key)
 		if err != nil {
@@ -131,9 +151,13 @@ func (s *System) oracleWord(offset uint64) uint64 {
 		s.value = append(binary.BigEndian.AppendUint64(nil, uint64(len(data))), data...)
 		s.key = m.Key
 	}
-	s.Read = &OracleRead{s.key, s.value, offset}
+	s.read = OracleRead{s.key, s.value, offset}
+	s.Read = &s.read
 	s.count = 0
 	if offset >= uint64(len(s.value)) {
+		if s.Strict != nil {
+			s.panics("a read at %d of the pre-image %#x, which has %d bytes with its length", offset, s.key, len(s.value))
+		}
 		return 0
 	}
 	var word [8]byte
@@ -147,8 +171,8 @@ func (s *System) oracleCount() uint64 { return s.count }
 // claim to write 2^63 bytes. Neither is part of the state, so the machine goes on all the same.
 const maxShown = 64 << 20
 
-// chunk is how many bytes of a write are read at a time.
-const chunk = 64 << 10
+// chunk is how many bytes of a write are read at a time: what lies in one page, as in Cannon, whose log shows it.
+const chunk = machine.PageSize
 
 func (s *System) hostWrite(fd, addr, count uint64) {
 	count = min(count, maxShown)
@@ -174,7 +198,7 @@ func (s *System) hint(data []byte) {
 		if uint64(len(m.Hint)) < end {
 			break
 		}
-		if end > 4 { // an empty hint says nothing, and a write of zeros is millions of them
+		if end > 4 || s.Strict != nil { // an empty hint says nothing, and a write of zeros is millions of them
 			if err := s.Host.Hint(m.Hint[4:end]); err != nil {
 				panic(hostError{fmt.Errorf("hint: %w", err)})
 			}

@@ -251,7 +251,7 @@ func (x *exec) after(pc string) string {
 // fast prints what a row does in the loop.
 func (x *exec) fast(r int, o *operands) {
 	f, p := x.meaning(r, o, x.local())
-	if readsClock(f) { // the loop keeps no count of steps while it runs
+	if x.i.ReadsClock(r) { // the loop keeps no count of steps while it runs
 		p.line("n++; end = exitSlow; break pages")
 		return
 	}
@@ -311,16 +311,6 @@ func release(n *ir.Node) {
 			release(a)
 		}
 	}
-}
-
-func readsClock(f *ir.Func) bool {
-	found := false
-	walk(f.Body, func(s *ir.Stmt) {
-		if s.Kind == ir.Let && s.A.Op == ir.GetCell && (s.A.Cell == ir.Step || s.A.Cell == ir.Quantum) {
-			found = true
-		}
-	})
-	return found
 }
 
 func (x *exec) hooks(p *printer, o *operands, local map[ir.Cell]string) {

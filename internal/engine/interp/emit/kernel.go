@@ -69,7 +69,7 @@ func kernelHooks(p *printer) {
 			return "s.oracleWord(" + args[0] + ")"
 		}
 		if n.Op == ir.KeyType {
-			return "uint64(m.Key[0])"
+			return "s.keyType()"
 		}
 		return "s.oracleCount()"
 	}

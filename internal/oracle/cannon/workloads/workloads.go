@@ -18,7 +18,7 @@ import (
 // The programs, one folder each beside this file. The long ones take more than
 // 100 million steps.
 var (
-	Short = []string{"hello", "preimages", "goroutines"}
+	Short = []string{"hello", "preimages", "goroutines", "clock", "collect"}
 	Long  = []string{"maps", "sha256"}
 )
 
