@@ -51,6 +51,7 @@ type visits struct {
 	span    uint16  // instructions up to the next block; 0: not known
 	looked  bool    // what is executed after it has been looked at
 	asked   bool    // code for it is on its way
+	odd     uint32  // version of heat for which there is no code, as pc begins with what only interp can do
 	version uint32  // of heat, if code is right
 	code    uintptr // for pc; 0 if there is none
 }

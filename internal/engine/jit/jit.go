@@ -153,6 +153,7 @@ func (e *Engine) written(page uint64) {
 	}
 	if code {
 		e.writes[page]++
+		e.heat.version++ // what was odd may be other code now
 	}
 }
 
@@ -213,7 +214,7 @@ func (e *Engine) code() uintptr {
 	if v.version != e.heat.version {
 		v.code, v.version = e.cache.entry[pc].code, e.heat.version
 	}
-	if v.code != 0 || !e.heat.begins() || v.asked || !e.heat.visit(e, pc) {
+	if v.code != 0 || v.asked || v.odd == v.version || !e.heat.begins() || !e.heat.visit(e, pc) {
 		return v.code
 	}
 	if !e.ask(pc) {
@@ -302,6 +303,8 @@ func (e *Engine) answer(r *result) {
 	case q.generation != e.generation:
 	case r.full:
 		e.drop() // what is hot comes again
+	case r.code == nil && !q.stale:
+		e.heat.at(q.pc).odd = e.heat.version
 	case r.code != nil && q.stale:
 		e.cache.skip(r)
 	case r.code != nil:
