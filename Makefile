@@ -41,7 +41,7 @@ test-contracts: ## the tests in Solidity, if Node is there
 
 test-cannon: build ## compare with Optimism's Cannon, which is downloaded; takes minutes
 	cd internal/oracle/cannon && FLEXEMU=$(CURDIR)/bin/flexemu $(GO) test -count=1 -short -timeout 60m ./...
-	FLEXEMU=$(CURDIR)/bin/flexemu internal/oracle/challenger/test.sh -count=1 -timeout 60m
+	FLEXEMU=$(CURDIR)/bin/flexemu internal/oracle/challenger/test.sh -count=1 -short -timeout 60m
 
 tools: ## install the system packages that the tests use, if this is Debian or like it and we are root
 	scripts/test-tools

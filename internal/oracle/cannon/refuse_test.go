@@ -85,7 +85,7 @@ func TestCommandLines(t *testing.T) {
 	pages[2] = 1
 	write("pages.bin", pages)
 	write("bad.json", []byte("{"))
-	for _, line := range []string{
+	for _, line := range shortened([]string{
 		"run", "run --input", "run --input plain.bin --meta  --output out.bin", "run -input plain.bin -meta= -output=out.bin.gz",
 		"run --input plain.bin --meta= --output out.json", "run --input plain.bin --meta= --output -", "run --input plain.bin --meta= --output=",
 		"run --input plain.bin", "run --input plain.bin --meta bad.json", "run --input plain.bin --meta nosuch.json",
@@ -114,7 +114,7 @@ func TestCommandLines(t *testing.T) {
 		"load-elf --type multithreaded64-5 --path ../hello.elf --out= --meta -", "load-elf --type multithreaded64-5 --path ../hello.elf --out s.bin --meta=",
 		"load-elf --type multithreaded64-5 --path ../hello.elf --meta m.json.gz --out=",
 		"nosuch", "help", "--help", "run --help", "-h",
-	} {
+	}) {
 		t.Run(line, func(t *testing.T) {
 			args, folders, results := strings.Split(line, " "), map[string]string{}, map[string]result{}
 			for _, s := range []side{theirs, ours} {
@@ -153,6 +153,9 @@ func TestRandomCode(t *testing.T) {
 	state := prepare(t, "hello")
 	data := read(t, state)
 	seeds := 12
+	if testing.Short() {
+		seeds = 3
+	}
 	if text := os.Getenv("FLEXEMU_SEEDS"); text != "" {
 		seeds, _ = strconv.Atoi(text)
 	}
