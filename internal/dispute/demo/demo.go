@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/big"
 	"time"
 
@@ -73,8 +74,6 @@ const (
 	grace    = 60
 	gasPrice = 20 * params.GWei // that refunds pay at most
 	proofGas = 3_000_000
-	// pass is how long nothing happens until the clock is moved on, in seconds.
-	pass = 120
 )
 
 // stage is what is played on.
@@ -246,6 +245,11 @@ func (s *stage) enter(ctx context.Context, name string, c cheat, m player.Machin
 	if err != nil {
 		return err
 	}
+	head, err := s.chain.Block(ctx, nil)
+	if err != nil {
+		return err
+	}
+	a.seen = head.Number // the task is open: a parrot shall not open others
 	if a.before, err = s.chain.Balance(ctx, a.sender.Account()); err != nil {
 		return err
 	}
@@ -286,6 +290,7 @@ func (s *stage) tell(who string, m eth.Mined) {
 
 // play gives everybody turns until the honest player is done. When nobody has anything to do, time passes.
 func (s *stage) play(ctx context.Context) (player.Turn, error) {
+	var task *dispute.Task
 	for ctx.Err() == nil {
 		idle := true
 		for i, a := range s.actors {
@@ -293,6 +298,7 @@ func (s *stage) play(ctx context.Context) (player.Turn, error) {
 			if err != nil {
 				return turn, fmt.Errorf("%s: %w", a.Name, err)
 			}
+			task = turn.Task
 			if i == 0 && turn.Done {
 				return turn, nil
 			}
@@ -308,10 +314,37 @@ func (s *stage) play(ctx context.Context) (player.Turn, error) {
 			idle = idle && turn.Sent == 0 && turn.Needs == 0
 		}
 		if idle {
-			s.chain.Pass(pass)
+			s.chain.Pass(until(task, s.chain.Now()))
 		}
 	}
 	return player.Turn{}, context.Cause(ctx)
+}
+
+// until is how many seconds it takes until somebody can do what he cannot do now: claims are settled, a turn's grace is over,
+// a proof is paid to anybody, somebody is out of time.
+func until(t *dispute.Task, now uint64) uint64 {
+	next := uint64(math.MaxUint64)
+	at := func(time uint64) {
+		if time > now {
+			next = min(next, time)
+		}
+	}
+	for i, u := range t.Tournaments {
+		if !u.Finished {
+			at(u.OpenedAt + t.LevelOf(i).Allowance)
+		}
+	}
+	for i, m := range t.Matches {
+		if m.Phase == dispute.Bisecting || m.Phase == dispute.Sealed {
+			at(m.LastMove + t.Grace + 1)
+			at(m.LastMove + t.LevelOf(m.Tournament).Allowance/3 + 1)
+			at(t.Expires(i) + 1)
+		}
+	}
+	if next == math.MaxUint64 {
+		return 1
+	}
+	return next - now
 }
 
 // parrot sends what others have sent to the game since the last time, once more.
@@ -331,6 +364,9 @@ func (s *stage) parrot(ctx context.Context, a *actor) error {
 	for _, l := range logs {
 		if said[l.TxHash] {
 			continue
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
 		said[l.TxHash] = true
 		tx, err := s.chain.Transaction(ctx, l.TxHash)

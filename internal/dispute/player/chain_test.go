@@ -91,7 +91,8 @@ func (c *contest) run(url string) {
 	c.won(p.Run(c.Context()))
 }
 
-const blockTime = 10 * time.Millisecond
+// blockTime is how long a block takes, in which a second passes on the chain: an allowance of 50 is a second.
+const blockTime = 20 * time.Millisecond
 
 func TestSimulatedNode(t *testing.T) {
 	s := chaintest.Simulate(t)
@@ -115,20 +116,29 @@ func TestAnvil(t *testing.T) {
 	c.run(url)
 }
 
+// long skips tests that take half a minute.
+func long(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it takes long")
+	}
+}
+
 // A node that answers slowly and often not at all, and once not for a while.
 func TestBadNode(t *testing.T) {
+	long(t)
 	latency := 10 * time.Millisecond
 	if text := os.Getenv("FLEXEMU_LATENCY"); text != "" {
 		latency = must(time.ParseDuration(text))
 	}
 	s := chaintest.Simulate(t)
 	s.Mine(t, max(blockTime, latency), nil)
-	c := newContest(t, s.URL, 250, 3, 4)
+	c := newContest(t, s.URL, 700, 3, 4)
 	c.liars(1, 64)
 	proxy := chaintest.NewProxy(t, s.URL, latency, 0.1)
 	outage := time.AfterFunc(2*time.Second, func() {
 		proxy.Down.Store(true)
-		time.AfterFunc(3*time.Second, func() { proxy.Down.Store(false) })
+		time.AfterFunc(time.Second, func() { proxy.Down.Store(false) })
 	})
 	defer outage.Stop()
 	c.run(proxy.URL)
@@ -140,6 +150,7 @@ func TestBadNode(t *testing.T) {
 
 // Blocks are undone all the time, some with what was in them lost to the node.
 func TestReorganisations(t *testing.T) {
+	long(t)
 	s := chaintest.Simulate(t)
 	random := rand.New(rand.NewSource(1))
 	quiet := make(chan struct{})
@@ -179,13 +190,14 @@ func TestReorganisations(t *testing.T) {
 
 // A player that is stopped in the middle of anything, and started anew, goes on.
 func TestRestarts(t *testing.T) {
+	long(t)
 	times := 25
 	if text := os.Getenv("FLEXEMU_RESTARTS"); text != "" {
 		times = must(strconv.Atoi(text))
 	}
 	s := chaintest.Simulate(t)
 	s.Mine(t, blockTime, nil)
-	c := newContest(t, s.URL, 400, 3, 4)
+	c := newContest(t, s.URL, 600, 3, 4)
 	c.liars(1, 50, 64)
 	random := rand.New(rand.NewSource(1))
 	began := 0

@@ -200,7 +200,11 @@ func (p *Player) act(ctx context.Context, t *dispute.Task, block eth.Block, now 
 	for _, a := range actions {
 		w, err := p.wish(ctx, t, block, a)
 		if err != nil {
-			return sent, err
+			if ctx.Err() != nil {
+				return sent, err
+			}
+			p.say(slog.LevelError, fmt.Sprintf("cannot %v: %v (%s)", a.Kind, eth.Explain(err), a.Why))
+			continue
 		}
 		wanted[w.Key] = true
 		if p.c.Force {
@@ -232,7 +236,13 @@ func (p *Player) act(ctx context.Context, t *dispute.Task, block eth.Block, now 
 	if p.c.Sender == nil {
 		return 0, nil
 	}
-	return sent, p.c.Sender.Chase(ctx, wanted)
+	if err := p.c.Sender.Chase(ctx, wanted); err != nil {
+		if ctx.Err() != nil {
+			return sent, err
+		}
+		p.say(slog.LevelError, err.Error())
+	}
+	return sent, nil
 }
 
 // forced is the gas limit of transactions that nobody estimates.
