@@ -17,7 +17,7 @@ func (g *Game) Wish(t *dispute.Task, levels []Level, a dispute.Action) (Wish, er
 	var err error
 	pack := func(function string, key string, args ...any) {
 		w.Key = key
-		w.Data, err = gameABI.Pack(function, args...)
+		w.Data, err = gameABI().Pack(function, args...)
 	}
 	switch a.Kind {
 	case dispute.Join:
@@ -73,7 +73,7 @@ func proof(p []dispute.Hash) [][32]byte { return append([][32]byte{}, p...) }
 
 // OpenWish returns the transaction that opens a task.
 func (g *Game) OpenWish(p TaskParams) (Wish, error) {
-	data, err := gameABI.Pack("open", p)
+	data, err := gameABI().Pack("open", p)
 	if err != nil {
 		return Wish{}, fmt.Errorf("open: %w", err)
 	}
@@ -101,7 +101,7 @@ func TooEarly(err error, now uint64) bool {
 	if !reverted || len(data) < 4 {
 		return false
 	}
-	e, unknown := gameABI.ErrorByID([4]byte(data[:4]))
+	e, unknown := gameABI().ErrorByID([4]byte(data[:4]))
 	if unknown != nil || e.Name != "NotOutOfTime" && e.Name != "JoinsOpen" {
 		return false
 	}
@@ -165,7 +165,7 @@ func (s Suite) Deploy(contract string, send func(Wish, error) (*types.Receipt, e
 // OpenedTask finds the id of the task in the receipt of the transaction that opened it.
 func OpenedTask(r *types.Receipt) (common.Hash, error) {
 	for _, l := range r.Logs {
-		if len(l.Topics) > 1 && l.Topics[0] == gameABI.Events["Opened"].ID {
+		if len(l.Topics) > 1 && l.Topics[0] == gameABI().Events["Opened"].ID {
 			return l.Topics[1], nil
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/big"
+	"sync"
 
 	"github.com/ethereum/go-ethereum"
 	"github.com/ethereum/go-ethereum/accounts/abi"
@@ -103,7 +104,7 @@ const (
 )
 
 // gameABI is that of the contract DisputeGame, with the errors of what it calls: those come through.
-var gameABI = func() abi.ABI {
+var gameABI = sync.OnceValue(func() *abi.ABI {
 	game := artifact("DisputeGame").ABI
 	for _, called := range []string{"BareTransition", "PreimageOracle"} {
 		for name, e := range artifact(called).ABI.Errors {
@@ -112,8 +113,8 @@ var gameABI = func() abi.ABI {
 			}
 		}
 	}
-	return game
-}()
+	return &game
+})
 
 // artifact loads one that is embedded in this program.
 func artifact(name string) contracts.Artifact {
@@ -132,10 +133,10 @@ type Game struct {
 
 // call calls a function and returns its results.
 func (g *Game) call(ctx context.Context, block common.Hash, function string, args ...any) ([]any, error) {
-	return call(ctx, g.Node, gameABI, g.Address, block, function, args...)
+	return call(ctx, g.Node, gameABI(), g.Address, block, function, args...)
 }
 
-func call(ctx context.Context, n Node, a abi.ABI, to common.Address, block common.Hash, function string, args ...any) ([]any, error) {
+func call(ctx context.Context, n Node, a *abi.ABI, to common.Address, block common.Hash, function string, args ...any) ([]any, error) {
 	data, err := a.Pack(function, args...)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", function, err)
@@ -203,7 +204,7 @@ func customError(data []byte) (name, args string, ok bool) {
 	if len(data) < 4 {
 		return "", "", false
 	}
-	e, err := gameABI.ErrorByID([4]byte(data[:4]))
+	e, err := gameABI().ErrorByID([4]byte(data[:4]))
 	if err != nil {
 		return "", "", false
 	}

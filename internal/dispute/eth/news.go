@@ -25,7 +25,7 @@ func (r *Reader) News() []News {
 			continue
 		}
 		r.told[id] = true
-		e, err := gameABI.EventByID(l.Topics[0])
+		e, err := gameABI().EventByID(l.Topics[0])
 		if err != nil {
 			continue
 		}
@@ -38,7 +38,7 @@ func (r *Reader) News() []News {
 
 // tell makes a sentence of an event. Claims, matches and tournaments have their positions as names.
 func (r *Reader) tell(name string, l types.Log) string {
-	e := gameABI.Events[name]
+	e := gameABI().Events[name]
 	values, err := e.Inputs.NonIndexed().Unpack(l.Data)
 	if err != nil {
 		return ""

@@ -230,7 +230,7 @@ func (b *logbook) add(task common.Hash, l types.Log) {
 	if l.Removed || len(l.Topics) < 2 {
 		return
 	}
-	e, err := gameABI.EventByID(l.Topics[0])
+	e, err := gameABI().EventByID(l.Topics[0])
 	if err != nil {
 		return
 	}

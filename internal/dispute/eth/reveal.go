@@ -54,7 +54,7 @@ func (r *Reader) executed() bool {
 
 // step takes one event into the replay.
 func (r *Reader) step(ctx context.Context, l types.Log) error {
-	e, err := gameABI.EventByID(l.Topics[0])
+	e, err := gameABI().EventByID(l.Topics[0])
 	if err != nil {
 		return nil
 	}
@@ -137,7 +137,7 @@ func (r *Reader) arguments(ctx context.Context, l types.Log, functions ...string
 		return nil, nil
 	}
 	for _, name := range functions {
-		f := gameABI.Methods[name]
+		f := gameABI().Methods[name]
 		if data := tx.Data(); len(data) >= 4 && [4]byte(data) == [4]byte(f.ID) {
 			args, err := f.Inputs.Unpack(data[4:])
 			if err == nil && args[0].([32]byte) == l.Topics[1] {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"math/big"
+	"sync"
 
 	"github.com/ethereum/go-ethereum/accounts/abi"
 	"github.com/ethereum/go-ethereum/common"
@@ -14,10 +15,18 @@ import (
 )
 
 var (
-	adapterABI = artifact("BareTransition").ABI
-	stepABI    = artifact("IStep").ABI
-	oracleABI  = artifact("PreimageOracle").ABI
+	adapterABI = abiOf("BareTransition")
+	stepABI    = abiOf("IStep")
+	oracleABI  = abiOf("PreimageOracle")
 )
+
+// abiOf gives the interface of a contract, when it is first needed: reading it takes milliseconds.
+func abiOf(name string) func() *abi.ABI {
+	return sync.OnceValue(func() *abi.ABI {
+		a := artifact(name)
+		return &a.ABI
+	})
+}
 
 // Types of pre-image keys: their first byte.
 const (
@@ -58,13 +67,13 @@ func NewVerifier(ctx context.Context, g *Game, task common.Hash, p TaskView, con
 	if err != nil {
 		return nil, err
 	}
-	if v.step, err = address(ctx, g.Node, adapterABI, v.adapter, head.Hash, "verifier"); err != nil {
+	if v.step, err = address(ctx, g.Node, adapterABI(), v.adapter, head.Hash, "verifier"); err != nil {
 		return nil, err
 	}
 	if err := checkCode(ctx, g.Node, v.step, contract); err != nil {
 		return nil, err
 	}
-	if v.oracle, err = address(ctx, g.Node, stepABI, v.step, head.Hash, "oracle"); err != nil {
+	if v.oracle, err = address(ctx, g.Node, stepABI(), v.step, head.Hash, "oracle"); err != nil {
 		return nil, err
 	}
 	if err := checkCode(ctx, g.Node, v.oracle, "PreimageOracle"); err != nil {
@@ -85,7 +94,7 @@ type UnknownError struct{ What string }
 
 func (e *UnknownError) Error() string { return e.What }
 
-func address(ctx context.Context, n Node, a abi.ABI, at common.Address, block common.Hash, function string) (common.Address, error) {
+func address(ctx context.Context, n Node, a *abi.ABI, at common.Address, block common.Hash, function string) (common.Address, error) {
 	out, err := call(ctx, n, a, at, block, function)
 	if err != nil {
 		return common.Address{}, err
@@ -125,7 +134,7 @@ func InputsHash(inputs []Input) (common.Hash, error) {
 	if len(inputs) == 0 {
 		return common.Hash{}, nil
 	}
-	list := gameABI.Methods["loadLocal"].Inputs[1]
+	list := gameABI().Methods["loadLocal"].Inputs[1]
 	packed, err := abi.Arguments{list}.Pack(inputs)
 	if err != nil {
 		return common.Hash{}, fmt.Errorf("inputs: %w", err)
@@ -139,7 +148,7 @@ func (v *Verifier) Loaded(ctx context.Context, block common.Hash, p Preimage) (b
 	if key[0] == keyLocal {
 		key = v.localKey(key)
 	}
-	out, err := call(ctx, v.game.Node, oracleABI, v.oracle, block, "preimagePartOk", key, new(big.Int).SetUint64(p.Offset))
+	out, err := call(ctx, v.game.Node, oracleABI(), v.oracle, block, "preimagePartOk", key, new(big.Int).SetUint64(p.Offset))
 	if err != nil {
 		return false, err
 	}
@@ -171,11 +180,11 @@ func (v *Verifier) Load(ctx context.Context, block common.Hash, loader common.Ad
 	case p.Key[0] == keyLocal:
 		return v.loadLocal(w, p, offset)
 	case p.Key[0] == keySHA256:
-		w.Data, err = oracleABI.Pack("loadSha256PreimagePart", offset, p.Data)
+		w.Data, err = oracleABI().Pack("loadSha256PreimagePart", offset, p.Data)
 	case p.Key[0] != keyKeccak:
 		err = fmt.Errorf("no contract takes pre-images of type %d", p.Key[0])
 	case len(p.Data) <= keccakWhole:
-		w.Data, err = oracleABI.Pack("loadKeccak256PreimagePart", offset, p.Data)
+		w.Data, err = oracleABI().Pack("loadKeccak256PreimagePart", offset, p.Data)
 	default:
 		return v.upload(ctx, block, loader, w, p, offset)
 	}
@@ -194,7 +203,7 @@ func (v *Verifier) loadLocal(w Wish, p Preimage, offset *big.Int) (Wish, error) 
 		}
 		w.To = &v.game.Address
 		var err error
-		w.Data, err = gameABI.Pack("loadLocal", v.task, v.inputs, big.NewInt(int64(i)), p.Data, offset)
+		w.Data, err = gameABI().Pack("loadLocal", v.task, v.inputs, big.NewInt(int64(i)), p.Data, offset)
 		return w, err
 	}
 	return Wish{}, fmt.Errorf("load the pre-image %#x: the task has no such input", p.Key)
@@ -204,19 +213,19 @@ func (v *Verifier) loadLocal(w Wish, p Preimage, offset *big.Int) (Wish, error) 
 func (v *Verifier) upload(ctx context.Context, block common.Hash, loader common.Address, w Wish, p Preimage, offset *big.Int) (Wish, error) {
 	name := crypto.Keccak256(p.Key[:], common.LeftPadBytes(offset.Bytes(), 32))
 	uuid := new(big.Int).SetBytes(name)
-	out, err := call(ctx, v.game.Node, oracleABI, v.oracle, block, "keccak256Upload", loader, uuid)
+	out, err := call(ctx, v.game.Node, oracleABI(), v.oracle, block, "keccak256Upload", loader, uuid)
 	if err != nil {
 		return Wish{}, err
 	}
 	size, absorbed := out[0].(*big.Int), out[1].(*big.Int)
 	if size.Sign() == 0 {
 		w.Key += " begin"
-		w.Data, err = oracleABI.Pack("openKeccak256Upload", uuid, offset, big.NewInt(int64(len(p.Data))))
+		w.Data, err = oracleABI().Pack("openKeccak256Upload", uuid, offset, big.NewInt(int64(len(p.Data))))
 		return w, err
 	}
 	done := absorbed.Uint64()
 	end := min(done+uploadPiece, uint64(len(p.Data)))
 	w.Key = fmt.Sprintf("%s at %d", w.Key, done)
-	w.Data, err = oracleABI.Pack("continueKeccak256Upload", uuid, absorbed, p.Data[done:end])
+	w.Data, err = oracleABI().Pack("continueKeccak256Upload", uuid, absorbed, p.Data[done:end])
 	return w, err
 }

@@ -68,9 +68,7 @@ func (c *cache) slotWord(n int) *uint64 { return c.word(lir.SlotsAt + 8*n) }
 // dropJumps empties the table of indirect jumps. An entry with a pc that belongs elsewhere never answers.
 func (c *cache) dropJumps() {
 	if c.jumps == nil {
-		for n := range lir.JumpEntries {
-			c.jumps = append(c.jumps, n)
-		}
+		c.jumps = []int{0} // of the entries that are all zero this one alone would answer, for the pc 0
 	}
 	for _, n := range c.jumps {
 		c.dropJump(n)
