@@ -11,7 +11,6 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
-
 	"flag"
 	"fmt"
 	"os"
