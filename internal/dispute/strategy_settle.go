@@ -86,7 +86,7 @@ func (d *desk) withdraw() {
 	if credit == 0 || credit < least && !d.Tournaments[0].Finished {
 		return
 	}
-	d.do(Action{Kind: Withdraw, Account: d.Account}, "The task owes us %d.", credit)
+	d.do(Action{Kind: Withdraw, Account: d.Account}, "The task owes us %d gwei.", credit)
 	w := &d.plan.Actions[len(d.plan.Actions)-1]
 	for _, a := range d.plan.Actions {
 		if a.Kind == Join && (w.Deadline == 0 || a.Deadline < w.Deadline) {

@@ -38,7 +38,7 @@ func (g *Game) Wish(t *dispute.Task, levels []Level, a dispute.Action) (Wish, er
 		if a.Left == m.Left || m.Position == 0 {
 			agreed, siblings = dispute.Hash{}, [][32]byte{} // nobody looks at them
 		}
-		pack("seal", fmt.Sprintf("move %x %d", m.ID, m.Height), m.ID, a.Left, a.Right, agreed, siblings)
+		pack("seal", fmt.Sprintf("seal %x", m.ID), m.ID, a.Left, a.Right, agreed, siblings)
 	case dispute.Prove:
 		m := &t.Matches[a.Match]
 		pack("prove", fmt.Sprintf("prove %x", m.ID), m.ID, a.Witness)

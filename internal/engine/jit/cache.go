@@ -50,6 +50,14 @@ type cache struct {
 
 func newCache(context unsafe.Pointer, align uint64) *cache {
 	c := &cache{context: context, align: align}
+	// Of the entries that are all zero one alone would answer, for the pc 0; those of an engine before this one all would.
+	entries := 1
+	if *c.word(lir.FilledAt) != 0 {
+		entries = lir.JumpEntries
+	}
+	for n := range entries {
+		c.jumps = append(c.jumps, n)
+	}
 	c.drop()
 	return c
 }
@@ -67,9 +75,6 @@ func (c *cache) slotWord(n int) *uint64 { return c.word(lir.SlotsAt + 8*n) }
 
 // dropJumps empties the table of indirect jumps. An entry with a pc that belongs elsewhere never answers.
 func (c *cache) dropJumps() {
-	if c.jumps == nil {
-		c.jumps = []int{0} // of the entries that are all zero this one alone would answer, for the pc 0
-	}
 	for _, n := range c.jumps {
 		c.dropJump(n)
 	}
@@ -99,6 +104,7 @@ func (c *cache) jumpOf(pc uint64) int { return int(pc / c.align % lir.JumpEntrie
 func (c *cache) jump(pc uint64, to entrance) {
 	n := c.jumpOf(pc)
 	c.jumps = append(c.jumps, n)
+	*c.word(lir.FilledAt) = 1
 	*c.word(lir.WarmJumpsAt + 32*n) = pc
 	*c.word(lir.WarmJumpsAt + 32*n + 8) = uint64(to.owner.number)
 	*c.word(lir.WarmJumpsAt + 32*n + 16) = uint64(to.warm)

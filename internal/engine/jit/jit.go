@@ -102,7 +102,7 @@ func New(i *isa.ISA, m *machine.Machine) (*Engine, error) {
 func (e *Engine) segmentOf(addr uint64) {
 	h := addr >> 32
 	entry := lir.SegmentsAt + int(segmentEntry(h))*32
-	if *e.cache.word(entry) != 0 {
+	if at := *e.cache.word(entry); at != 0 && at != h+1 || e.knows(h) {
 		return
 	}
 	k, ok := e.flat.Segment(addr)
@@ -119,6 +119,12 @@ func (e *Engine) segmentOf(addr uint64) {
 	e.known.mu.Lock()
 	e.known.segments[segmentEntry(h)] = knownSegment{h + 1, uint8(k)}
 	e.known.mu.Unlock()
+}
+
+// knows tells whether the engine has made a segment known. One before it may have.
+func (e *Engine) knows(high uint64) bool {
+	_, ok := e.known.segment(high)
+	return ok
 }
 
 // glimpse notes where the registers point to.

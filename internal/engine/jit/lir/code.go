@@ -27,6 +27,8 @@ const (
 	HostAt = 0x1a00
 	// ReachAt holds 2^32 - 4096: the 4096 bytes from a place below it on are within a segment.
 	ReachAt = 0x820
+	// FilledAt is for the engine: not 0 once the tables of indirect jumps have had entries.
+	FilledAt = 0x828
 	// SegmentsAt is a direct-mapped table of the segments, SegmentEntries of 32 bytes each, by h ^ h>>8 of the upper half h of
 	// their addresses: h + 1, or 0; what BiasAt has; the offset of their table of page states from the context.
 	SegmentsAt     = 0x4000
