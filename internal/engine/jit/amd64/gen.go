@@ -269,7 +269,7 @@ func (g *generator) block(n, next int) error {
 	g.Bind(g.blocks[n])
 	g.AluRI(Sub, W64, budget, b.Steps)
 	g.Jcc(CondS, g.later(func() {
-		g.MovRI(scratch0, uint64(lir.LeftBudget|start))
+		g.MovRI(scratch0, lir.LeftBudget|uint64(start))
 		g.Jmp(g.use(&g.leave))
 	}))
 	for n := range b.Ins {

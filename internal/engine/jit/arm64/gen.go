@@ -215,7 +215,7 @@ func (g *generator) block(n, next int) error {
 	g.Bind(g.blocks[n])
 	g.count(b)
 	g.BCond(MI, g.later(func() {
-		g.MovImm(scratch0, uint64(lir.LeftBudget|start))
+		g.MovImm(scratch0, lir.LeftBudget|uint64(start))
 		g.B(g.leave)
 	}))
 	for n := range b.Ins {
