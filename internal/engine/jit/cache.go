@@ -15,6 +15,8 @@ type compiled struct {
 	sites   []lir.Site
 	number  uint32 // of its map of cells to registers
 	trouble int    // how often it was left for addresses that were elsewhere
+	steps   int32  // instructions of the guest
+	grown   int    // how often it, or what it replaces, was compiled anew to be larger
 }
 
 // An entrance is where a block of a region is entered.
@@ -26,12 +28,12 @@ type entrance struct {
 
 // A slot is an edge that leaves a region.
 type slot struct {
-	pc   uint64
-	next uint64  // next pc, if there is one
-	ends bool    // pc is in a delay slot: no code begins there
-	stub uintptr // the code that returns to the engine
-	cold uintptr // the code that writes the registers back
-	from uint32  // number of the region's map
+	pc    uint64
+	next  uint64  // next pc, if there is one
+	ends  bool    // pc is in a delay slot: no code begins there
+	stub  uintptr // the code that returns to the engine
+	cold  uintptr // the code that writes the registers back
+	owner *compiled
 }
 
 // A cache holds an engine's generated code and the tables by which one piece finds another.
@@ -92,7 +94,7 @@ func (c *cache) link(n int) {
 	*c.slotWord(n), *c.word(lir.WarmAt + 8*n) = uint64(s.stub), uint64(s.cold)
 	if to, ok := c.entry[s.pc]; ok && !s.ends {
 		*c.slotWord(n) = uint64(to.code)
-		if warmLinks && to.owner.number == s.from {
+		if warmLinks && to.owner.number == s.owner.number {
 			*c.word(lir.WarmAt + 8*n) = uint64(to.warm)
 		}
 	}
@@ -115,7 +117,10 @@ func (c *cache) jump(pc uint64, to entrance) {
 // add puts the code of a region into the cache. Edges of other regions that lead to it are linked, and its own.
 func (c *cache) add(r *result) {
 	code := r.code
-	done := &compiled{first: c.sites, sites: code.Sites, number: r.number}
+	done := &compiled{first: c.sites, sites: code.Sites, number: r.number, steps: r.steps}
+	for _, d := range r.replaces {
+		done.grown = max(done.grown, d.grown+1)
+	}
 	c.regions = append(c.regions, done)
 	c.sites += len(code.Sites)
 	for n, offset := range code.Entries {
@@ -136,7 +141,7 @@ func (c *cache) add(r *result) {
 	for _, s := range code.Slots {
 		n := len(c.slots)
 		ends := r.delay && s.Edge.Next != s.Edge.PC+4
-		c.slots = append(c.slots, slot{s.Edge.PC, s.Edge.Next, ends, r.base + uintptr(s.Stub), r.base + uintptr(s.Cold), r.number})
+		c.slots = append(c.slots, slot{s.Edge.PC, s.Edge.Next, ends, r.base + uintptr(s.Stub), r.base + uintptr(s.Cold), done})
 		c.incoming[s.Edge.PC] = append(c.incoming[s.Edge.PC], n)
 		c.link(n)
 	}

@@ -47,7 +47,8 @@ type request struct {
 	hot        []uint64 // blocks that may belong to it, those that were executed most first
 	recent     []glimpse
 	now        glimpse
-	first      []uint64 // addresses of the segments
+	first      []uint64    // addresses of the segments
+	replaces   []*compiled // whose blocks are among those of the request: for the engine only
 	code       excerpt
 	stale      bool // the guest has written to a page of its code since: for the engine only
 }
@@ -62,6 +63,8 @@ type result struct {
 	pages  []uint64
 	number uint32 // of the map of registers
 	full   bool   // everything has to be dropped before there is room for more
+	united bool   // all regions from now on have one map
+	steps  int32  // instructions of the guest
 }
 
 func newCompiler(i *isa.ISA, known *knowledge) (*compiler, error) {
@@ -75,7 +78,7 @@ func newCompiler(i *isa.ISA, known *knowledge) (*compiler, error) {
 		isa: i, narrow: i.Bits == 32, delay: slices.Contains(i.Thread, ir.NextPC),
 		known: known, seen: map[uint64]bool{},
 		blocks: map[place]int{}, sure: map[place]bool{}, links: map[ir.Cell]bool{}, back: map[uint64]bool{},
-		before: map[uint64]*[32]uint8{}, after: map[uint64]*[32]uint8{},
+		before: map[uint64]*[32]uint8{}, after: map[uint64]*[32]uint8{}, weights: map[uint64]uint32{},
 		meanings: make([]*meaning, len(i.Rows)),
 	}
 	return c, nil
@@ -159,12 +162,13 @@ func (c *compiler) one(q *request) *result {
 	out.code, out.base, out.pages, out.number, out.delay = code, uintptr(c.region.Base)+uintptr(at), pages, h.Map, r.Delay
 	for _, b := range r.Blocks {
 		out.blocks = append(out.blocks, b.PC)
+		out.steps += b.Steps
 	}
 	c.used = min(c.used+c.region.Round(size), codeSize)
 	c.slots, c.sites, c.regions = c.slots+len(code.Slots), c.sites+len(code.Sites), c.regions+1
 	if !c.front.maps.one && c.regions >= manyRegions {
 		c.front.maps.unite()
-		out.full = true
+		out.full, out.united = true, true
 	}
 	return out
 }

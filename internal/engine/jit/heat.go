@@ -32,9 +32,10 @@ type heat struct {
 	// threshold is how many visits make a block worth compiling; a sixteenth of it, with others.
 	threshold uint32
 	entries   [heatEntries]visits
-	wait      int       // blocks to be executed one by one
-	recent    []glimpse // while looking
-	looking   bool      // at what is executed, into recent
+	wait      int         // blocks to be executed one by one
+	recent    []glimpse   // while looking
+	left      []*compiled // while looking: the regions that were left for what has no code
+	looking   bool        // at what is executed, into recent
 	aligned   bool
 	version   uint32 // changes when all code is dropped
 }
@@ -42,6 +43,7 @@ type heat struct {
 // A glimpse is what is seen at the beginning of a block.
 type glimpse struct {
 	pc       uint64
+	native   bool      // generated code was executed a moment ago
 	segments [32]uint8 // that the general registers point to
 }
 
@@ -95,7 +97,9 @@ func (h *heat) visit(e *Engine, pc uint64) bool {
 			v.count += returnWeight
 		}
 		if h.looking && len(h.recent) < look {
-			h.recent = append(h.recent, e.glimpse(pc))
+			g := e.glimpse(pc)
+			g.native = h.wait == patience
+			h.recent = append(h.recent, g)
 		}
 	} else {
 		v.count += weight
@@ -106,7 +110,7 @@ func (h *heat) visit(e *Engine, pc uint64) bool {
 	if !v.looked || !h.looking {
 		v.looked, h.looking = true, true
 		v.count, h.wait = h.threshold-h.threshold/4, look
-		h.recent = h.recent[:0]
+		h.recent, h.left = h.recent[:0], h.left[:0]
 		return false
 	}
 	v.count, v.looked, h.looking = 1, false, false

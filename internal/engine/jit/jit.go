@@ -44,6 +44,7 @@ type Engine struct {
 	requests   []*request
 	spare      []*request
 	asked      map[uint64]bool
+	united     bool // all regions have one map
 
 	writes    map[uint64]int // by page of code: how often it was written to
 	revisions map[uint64]int // by pc of its first block: how often a region was compiled anew
@@ -246,11 +247,12 @@ func (e *Engine) ask(pc uint64) bool {
 	q.generation, q.pc, q.stale, q.now = e.generation, pc, false, e.glimpse(pc)
 	q.recent = append(q.recent[:0], e.heat.recent...)
 	q.code.clear()
-	q.hot, q.first = q.hot[:0], q.first[:0]
+	q.hot, q.first, q.replaces = q.hot[:0], q.first[:0], q.replaces[:0]
 	for _, s := range e.flat.Segments() {
 		q.first = append(q.first, s.First)
 	}
 	e.want(q, pc)
+	e.grow(q)
 	for _, pc := range e.heat.hot() {
 		if e.cache.entry[pc].code == 0 && !e.asked[pc] {
 			q.hot = append(q.hot, pc)
@@ -264,6 +266,42 @@ func (e *Engine) ask(pc uint64) bool {
 	}
 	e.answer(e.compiler.compile(q)[0])
 	return true
+}
+
+const (
+	// growLeast is how often a region was left while looking, for it to be compiled anew with what was looked at.
+	growLeast = 8
+	// maxGrown is how often a region may be compiled anew for that.
+	maxGrown = 8
+)
+
+// grow lets a request replace the region that was left most for what the request is for: a loop that had not been seen
+// whole. Where all regions have one map that would win little.
+func (e *Engine) grow(q *request) {
+	if e.united {
+		return
+	}
+	var most *compiled
+	times := map[*compiled]int{}
+	for _, d := range e.heat.left {
+		times[d]++
+		if times[d] >= growLeast && len(d.entries) > 0 && (most == nil || times[d] > times[most]) {
+			most = d
+		}
+	}
+	if most == nil || most.grown == maxGrown || most.steps > maxRegion/2 {
+		return
+	}
+	for _, pc := range most.entries {
+		if e.asked[pc] {
+			return // it is being replaced
+		}
+	}
+	q.replaces = append(q.replaces, most)
+	for _, pc := range most.entries {
+		q.hot = append(q.hot, pc)
+		e.want(q, pc)
+	}
 }
 
 // want adds the block at pc to a request. Its code is watched before it is copied.
@@ -308,12 +346,16 @@ func (e *Engine) answer(r *result) {
 	switch {
 	case q.generation != e.generation:
 	case r.full:
+		e.united = e.united || r.united
 		e.drop() // what is hot comes again
 	case r.code == nil && !q.stale:
 		e.heat.at(q.pc).odd = e.heat.version
 	case r.code != nil && q.stale:
 		e.cache.skip(r)
 	case r.code != nil:
+		for _, d := range q.replaces {
+			e.remove(d)
+		}
 		e.cache.add(r)
 		for _, pc := range r.blocks {
 			e.heat.found(pc, e.cache.entry[pc].code)
@@ -355,6 +397,9 @@ func (e *Engine) native(code uintptr, budget uint64) (left, rest uint64) {
 		}
 	case lir.LeftEdge:
 		s := &e.cache.slots[number]
+		if e.heat.looking {
+			e.heat.left = append(e.heat.left, s.owner)
+		}
 		e.m.Cells[ir.PC] = s.pc
 		if e.delay {
 			e.m.Cells[ir.NextPC] = s.next

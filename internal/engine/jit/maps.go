@@ -25,11 +25,12 @@ func (m *maps) unite() {
 	m.list, m.one = [][]ir.Cell{m.best(&m.usage)}, true
 }
 
-// best gives the cells with the greatest weights, as many as there are registers.
+// best gives the cells with the greatest weights, as many as there are registers. What is not used gets none: temporaries
+// want registers, too.
 func (m *maps) best(weight *[64]uint64) []ir.Cell {
 	cells := make([]ir.Cell, 0, 34)
 	for c := range ir.Cell(64) {
-		if c > 0 && (c < 32 || c == ir.Lo || c == ir.Hi) {
+		if c > 0 && weight[c] > 0 {
 			cells = append(cells, c)
 		}
 	}
@@ -40,12 +41,12 @@ func (m *maps) best(weight *[64]uint64) []ir.Cell {
 }
 
 // moving is what it costs to come from a region of another map and to go back to one, in uses of cells that are in memory.
-const moving = 120
+const moving = 24
 
-// choose gives the map for a region whose cells have these weights.
-func (m *maps) choose(weight *[64]uint64) (number uint32, cells []ir.Cell) {
+// choose gives the map for a region whose cells have these weights, and that is come to that often meanwhile.
+func (m *maps) choose(weight *[64]uint64, come uint64) (number uint32, cells []ir.Cell) {
 	for c := range weight {
-		m.usage[c] += min(weight[c], 64)
+		m.usage[c] += weight[c]
 	}
 	if m.one {
 		return 0, m.list[0]
@@ -63,7 +64,7 @@ func (m *maps) choose(weight *[64]uint64) (number uint32, cells []ir.Cell) {
 			best, at = s, n
 		}
 	}
-	if at >= 0 && best+moving >= sum(own) {
+	if at >= 0 && best+moving*come >= sum(own) {
 		return uint32(at), m.list[at]
 	}
 	m.list = append(m.list, own)

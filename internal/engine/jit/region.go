@@ -46,9 +46,10 @@ type front struct {
 	// Where registers point to: now, and before and after blocks.
 	now           *[32]uint8
 	before, after map[uint64]*[32]uint8
-	links         map[ir.Cell]bool // registers that calls put their return address in
-	back          map[uint64]bool  // where calls return to
-	pages         []uint64         // that hold its code
+	links         map[ir.Cell]bool  // registers that calls put their return address in
+	back          map[uint64]bool   // where calls return to
+	weights       map[uint64]uint32 // of blocks, by pc, when they were compiled last
+	pages         []uint64          // that hold its code
 	steps         int
 	maps          maps
 	number        uint32 // of the region's map
@@ -176,7 +177,7 @@ func (f *front) build(q *request) (*lir.Region, []uint64) {
 		return nil, f.pages
 	}
 	f.connect()
-	f.weigh()
+	f.weigh(q)
 	return f.region, f.pages
 }
 
@@ -383,17 +384,35 @@ func (f *front) connect() {
 	}
 }
 
-// weigh estimates how often blocks run, from the loops that they lie in, and finds the cells that are used most.
-func (f *front) weigh() {
-	r := f.region
+// weigh finds the cells that are used most: recent tells how often blocks run, and how often the region is come to from others.
+func (f *front) weigh(q *request) {
+	r, recent := f.region, q.recent
+	come := uint64(1)
+	inside := false
+	for n := range recent {
+		pc := recent[n].pc
+		k, ok := f.blocks[f.normal(pc)]
+		ok = ok && k != lir.Outside
+		if ok && (!inside || recent[n].native && len(q.replaces) == 0) {
+			come++
+		}
+		if ok {
+			r.Blocks[k].Weight++
+		}
+		inside = ok
+	}
+	for _, b := range r.Blocks {
+		if !b.Inner {
+			// It may have been seen more when it became part of a region that this one replaces.
+			b.Weight = max(b.Weight, f.weights[b.PC])
+			f.weights[b.PC] = b.Weight
+		}
+	}
 	for _, b := range r.Blocks {
 		for _, e := range [2]lir.Edge{b.Term.To, b.Term.Else} {
-			if b.Term.Kind == lir.Indirect || e.PC > b.PC || e.Block == lir.Outside {
-				continue
-			}
-			for _, inner := range r.Blocks {
-				if e.PC <= inner.PC && inner.PC <= b.PC && inner.Weight < 4096 {
-					inner.Weight *= 8
+			if b.Term.Kind != lir.Indirect && e.Block != lir.Outside {
+				if to := r.Blocks[e.Block]; to.Inner {
+					to.Weight = max(to.Weight, b.Weight)
 				}
 			}
 		}
@@ -422,7 +441,7 @@ func (f *front) weigh() {
 		use(b.Term.Test.B)
 		use(b.Term.Target)
 	}
-	f.number, r.Mapped = f.maps.choose(&weight)
+	f.number, r.Mapped = f.maps.choose(&weight, come)
 	for _, c := range r.Mapped {
 		r.Dirty[c] = true // in another region of the same map, perhaps
 	}
