@@ -28,8 +28,8 @@ type generator struct {
 	Assembler
 	r      *lir.Region
 	h      lir.Host
-	mapped [ir.NumCells]Reg // NoReg: in memory
-	cells  []ir.Cell        // that have registers, in the order of the pool
+	home   places    // where cells are at the beginning of every block
+	cells  []ir.Cell // that have registers, in the order of the pool
 	blocks []Label
 	cold   []func() // code that is rarely run, behind the rest
 	code   *lir.Code
@@ -43,14 +43,26 @@ type generator struct {
 	counted  piece // lookup for one of the accesses that MissesAt counts
 	reserved piece // see reservedPage
 
-	// The block that is being compiled.
+	// The block that is being compiled. Code behind the blocks keeps the places.
 	b     *lir.Block
 	temps []operand
+	where *places
+	stale uint64  // in a planned block: cells whose memory is older than their register
+	held  []saved // what has to be written back in a planned block; nil in others
 	marks []Label
 	// flags says what the flags tell at the offset after, if nothing was appended since.
 	flags flags
 
 	placer lir.Placer
+}
+
+// places are the registers of cells; NoReg: in memory.
+type places [ir.NumCells]Reg
+
+// A saved cell has to be written back from a register.
+type saved struct {
+	cell ir.Cell
+	reg  Reg
 }
 
 // A piece is code behind the blocks.
@@ -116,11 +128,11 @@ func Compile(r *lir.Region, h lir.Host) (*lir.Code, error) {
 		steps += int(b.Steps)
 	}
 	g.Buf = make([]byte, 0, 128*steps+1024) // most regions fit
-	for c := range g.mapped {
-		g.mapped[c] = NoReg
+	for c := range g.home {
+		g.home[c] = NoReg
 	}
 	for n, c := range r.Mapped[:min(len(r.Mapped), Registers)] {
-		g.mapped[c] = pool[n]
+		g.home[c] = pool[n]
 		g.cells = append(g.cells, c)
 	}
 	for range r.Blocks {
@@ -173,7 +185,7 @@ func (g *generator) entries() {
 func (g *generator) pieces() {
 	g.put(&g.enter, func() {
 		for _, c := range g.cells {
-			g.MovRM(g.word(), g.mapped[c], at(lir.CellAt(c)))
+			g.MovRM(g.word(), g.home[c], at(lir.CellAt(c)))
 		}
 		g.JmpR(scratch1)
 	})
@@ -225,7 +237,7 @@ func (g *generator) cellWidth(c ir.Cell) Width {
 func (g *generator) writeBack() {
 	for _, c := range g.cells {
 		if g.r.Dirty[c] {
-			g.MovMR(g.word(), at(lir.CellAt(c)), g.mapped[c])
+			g.MovMR(g.word(), at(lir.CellAt(c)), g.home[c])
 		}
 	}
 }
@@ -233,22 +245,99 @@ func (g *generator) writeBack() {
 // later makes a label for code behind the blocks.
 func (g *generator) later(f func()) Label {
 	l := g.NewLabel()
-	g.cold = append(g.cold, func() {
+	g.behind(func() {
 		g.Bind(l)
-		g.flags = flags{}
 		f()
 	})
 	return l
 }
 
+// behind puts code behind the blocks. There, values are where they are now.
+func (g *generator) behind(f func()) {
+	b, temps, where, held := g.b, g.temps, g.where, g.held
+	g.cold = append(g.cold, func() {
+		g.b, g.temps, g.where, g.held, g.flags = b, temps, where, held, flags{}
+		f()
+	})
+}
+
+// moves carries out what a plan says, up to what the operation itself does.
+func (g *generator) moves(list []lir.Move) {
+	if len(list) == 0 {
+		return
+	}
+	w := *g.where
+	g.where = &w
+	for _, m := range list {
+		switch m.Kind {
+		case lir.Fill:
+			g.MovRM(g.word(), pool[m.Reg], at(lir.CellAt(m.Cell)))
+			w[m.Cell] = pool[m.Reg]
+		case lir.Save:
+			g.MovMR(g.word(), at(lir.CellAt(m.Cell)), pool[m.Reg])
+			g.stale &^= 1 << m.Cell
+		case lir.Copy:
+			g.MovRR(W64, pool[m.Reg], pool[m.From])
+			w[m.Cell] = pool[m.Reg]
+		case lir.Drop:
+			w[m.Cell] = NoReg
+		}
+	}
+}
+
+// takes gives the cells that an operation writes their registers, as a plan says.
+func (g *generator) takes(list []lir.Move) {
+	for _, m := range list {
+		if m.Kind == lir.Take {
+			w := *g.where
+			w[m.Cell] = pool[m.Reg]
+			g.where = &w
+		}
+	}
+}
+
+// planned makes the operations of a block that has a plan.
+func (g *generator) planned(p *lir.Plan, firstSite int) {
+	g.stale = 0
+	for _, c := range g.cells {
+		g.stale |= 1 << c
+	}
+	for n := range g.b.Ins {
+		i := &g.b.Ins[n]
+		moves := p.Before(n)
+		g.moves(moves)
+		g.held = make([]saved, 0, len(pool))
+		for set := g.stale; set != 0; set &= set - 1 {
+			c := ir.Cell(bits.TrailingZeros64(set))
+			g.held = append(g.held, saved{c, g.where[c]})
+		}
+		g.takes(moves)
+		g.instruction(i, firstSite)
+		for _, d := range [2]lir.Operand{i.D, i.E} {
+			if d.Kind == lir.Cell && g.where[d.Cell] != NoReg {
+				g.stale |= 1 << d.Cell
+			}
+		}
+	}
+	g.moves(p.Before(len(g.b.Ins)))
+	g.held = nil
+}
+
 func (g *generator) block(n, next int) error {
 	b := g.r.Blocks[n]
 	free := append([]Reg{RCX}, pool[len(g.cells):Registers]...)
-	place, slots := g.placer.Place(b, len(free))
+	var place []int
+	var slots int
+	plan := g.placer.Plan(b, g.cells, len(pool))
+	if plan != nil {
+		place, slots, free = plan.Place, plan.Slots, pool[:]
+	} else {
+		place, slots = g.placer.Place(b, len(free))
+	}
 	if slots > lir.MaxSpills {
 		return fmt.Errorf("jit: the block at %#x needs %d slots for temporaries", b.PC, slots)
 	}
-	g.b, g.temps, g.marks = b, nil, g.marks[:0] // cold code keeps the temporaries' places
+	g.b, g.temps, g.where, g.held, g.marks = b, nil, &g.home, nil, g.marks[:0]
 	for _, p := range place {
 		switch {
 		case p >= lir.Spilled:
@@ -272,8 +361,12 @@ func (g *generator) block(n, next int) error {
 		g.MovRI(scratch0, lir.LeftBudget|uint64(start))
 		g.Jmp(g.use(&g.leave))
 	}))
-	for n := range b.Ins {
-		g.instruction(&b.Ins[n], firstSite)
+	if plan != nil {
+		g.planned(plan, firstSite)
+	} else {
+		for n := range b.Ins {
+			g.instruction(&b.Ins[n], firstSite)
+		}
 	}
 	g.end(next)
 	return nil
@@ -385,7 +478,7 @@ func (g *generator) operand(o lir.Operand) operand {
 	case lir.Imm:
 		return operand{kind: isImm, imm: o.Imm}
 	case lir.Cell:
-		if r := g.mapped[o.Cell]; r != NoReg {
+		if r := g.where[o.Cell]; r != NoReg {
 			return operand{kind: inReg, reg: r}
 		}
 		return operand{kind: inMem, mem: at(lir.CellAt(o.Cell))}

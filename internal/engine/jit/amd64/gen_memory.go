@@ -12,10 +12,7 @@ import (
 func (g *generator) site(i *lir.Ins, firstSite int, address func()) Label {
 	s := &g.b.Sites[i.Site]
 	number := firstSite + int(i.Site)
-	temps := g.temps
-	b := g.b
 	return g.later(func() {
-		g.temps, g.b = temps, b
 		if address != nil {
 			address()
 			g.MovMR(W64, at(lir.FaultAt), scratch0)
@@ -32,7 +29,14 @@ func (g *generator) site(i *lir.Ins, firstSite int, address func()) Label {
 			g.MovMR(W64, at(lir.CellAt(ir.NextPC)), scratch0)
 		}
 		g.MovRI(scratch0, uint64(lir.LeftSite|number))
-		g.Jmp(g.use(&g.leave))
+		if g.held == nil {
+			g.Jmp(g.use(&g.leave))
+			return
+		}
+		for _, s := range g.held {
+			g.MovMR(g.word(), at(lir.CellAt(s.cell)), s.reg)
+		}
+		g.Ret()
 	})
 }
 
@@ -119,7 +123,7 @@ func (g *generator) elsewhere(i *lir.Ins, a *access, leave, done Label, do func(
 	if len(a.other) == 0 {
 		return
 	}
-	g.cold = append(g.cold, func() {
+	g.behind(func() {
 		for _, l := range a.other {
 			g.Bind(l)
 		}

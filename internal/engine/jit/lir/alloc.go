@@ -8,6 +8,7 @@ type Placer struct {
 	place  []int
 	last   []int
 	holder []int32 // of each place in use: registers, then slots
+	planner
 }
 
 // Place assigns registers to a block's temporaries: numbers 0 … registers-1, or slots in memory, from Spilled on,
