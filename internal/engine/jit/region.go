@@ -55,6 +55,7 @@ type front struct {
 	number        uint32 // of the region's map
 	room          rooms
 	lowerer       lowerer
+	improver      improver
 }
 
 // rooms keep the memory of a region's lists for the next region.
@@ -231,6 +232,7 @@ func (f *front) block(p place) *lir.Block {
 	end := func(t lir.Term) *lir.Block {
 		b.Term = t
 		fuse(b)
+		f.improver.improve(b, f.narrow)
 		if guards {
 			guard(b, f.narrow, f.known.guarded)
 		}

@@ -255,19 +255,15 @@ func (g *generator) shift(i *lir.Ins) {
 			}
 		}
 	case i.Op == lir.RotR:
-		// Two shifts: by b to the right, by -b to the left.
-		x := a
-		if a.kind == isImm {
-			g.load(scratch0, a, w)
-			g.MovMR(W64, at(lir.ScratchAt), scratch0)
-			x = operand{kind: inMem, mem: at(lir.ScratchAt)}
+		g.load(scratch0, a, w)
+		if b.is(RCX) {
+			g.ShiftRCL(Ror, w, scratch0)
+		} else {
+			g.MovRR(W64, scratch1, RCX)
+			g.load(RCX, b, w)
+			g.ShiftRCL(Ror, w, scratch0)
+			g.MovRR(W64, RCX, scratch1)
 		}
-		by := g.inRegister(b, scratch1, w)
-		g.shiftBy(Shr, w, scratch0, x, by)
-		g.load(scratch1, b, w)
-		g.UnaryR(Neg, w, scratch1)
-		g.shiftBy(Shl, w, scratch1, x, scratch1)
-		g.AluRR(Or, w, scratch0, scratch1)
 		if d != scratch0 {
 			g.MovRR(w, d, scratch0)
 		}

@@ -371,7 +371,9 @@ func (g *planner) end() {
 			g.stale &^= 1 << c
 		}
 	}
-	away := func(c ir.Cell) bool { return c != noCell && g.home[c] != nobody && g.at[c] != nobody && g.at[c] != g.home[c] }
+	away := func(c ir.Cell) bool {
+		return c != noCell && g.home[c] != nobody && g.at[c] != nobody && g.at[c] != g.home[c]
+	}
 	for again := true; again; {
 		again = false
 		for r := range g.regs {

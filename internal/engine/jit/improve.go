@@ -1,0 +1,218 @@
+package jit
+
+import (
+	"github.com/flexemu/flexemu/internal/engine/jit/lir"
+)
+
+// An improver looks over the operations of a block, as lowering sees one instruction at a time: what another form of a value
+// was made of serves as well where only a part of it is read, what has its sign in the upper half already needs no
+// extension, and temporaries that nobody reads are not computed.
+type improver struct {
+	b      *lir.Block
+	narrow bool
+	made   []origin // by temporary
+	cells  [64]fact
+	seen   []bool // temporaries that are read
+}
+
+// An origin is what a temporary was made of.
+type origin struct {
+	op       lir.Op // lir.Mov: of the same value, or its low 32 bits; lir.And: with a mask
+	w        lir.Width
+	of       lir.Operand
+	version  int // of the cell that it is
+	mask     uint64
+	known    bool
+	extended bool // the upper half is the sign of the lower one
+	times    int  // that it is written
+}
+
+// A fact is what is known about a cell.
+type fact struct {
+	version  int
+	extended bool
+}
+
+func (v *improver) improve(b *lir.Block, narrow bool) {
+	v.b, v.narrow, v.made, v.seen = b, narrow, v.made[:0], v.seen[:0]
+	for range b.Temps {
+		v.made, v.seen = append(v.made, origin{}), append(v.seen, false)
+	}
+	clear(v.cells[:])
+	for n := range b.Ins {
+		for _, d := range [2]lir.Operand{b.Ins[n].D, b.Ins[n].E} {
+			if d.Kind == lir.Temp {
+				v.made[d.Temp].times++
+			}
+		}
+	}
+	for n := range b.Ins {
+		i := &b.Ins[n]
+		v.operands(i)
+		if i.Op == lir.Sext32 && v.extended(i.A) {
+			i.Op, i.W = lir.Mov, lir.W64
+		}
+		v.note(i)
+	}
+	v.sweep()
+}
+
+// operands replaces those that were made of something that serves as well.
+func (v *improver) operands(i *lir.Ins) {
+	switch i.Op {
+	case lir.Shl, lir.ShrU, lir.ShrS, lir.RotR:
+		v.half(&i.A, i.W == lir.W32)
+		v.amount(&i.B, i.W)
+	case lir.Add, lir.Sub, lir.And, lir.Or, lir.Xor, lir.Mul:
+		v.half(&i.A, i.W == lir.W32)
+		v.half(&i.B, i.W == lir.W32)
+	case lir.Mov:
+		v.half(&i.A, i.W == lir.W32)
+	case lir.Sext8, lir.Sext16, lir.Sext32, lir.Zext8, lir.Zext16, lir.Zext32:
+		v.half(&i.A, true)
+	case lir.SetIf, lir.ExitIf:
+		v.half(&i.Test.A, i.Test.W == lir.W32)
+		v.half(&i.Test.B, i.Test.W == lir.W32)
+	case lir.Store:
+		v.half(&i.B, i.Size <= 4)
+	}
+}
+
+// half replaces an operand by what it is a form of, if that has the same bits where they are read: in the lower half, or everywhere.
+func (v *improver) half(o *lir.Operand, half bool) {
+	if m := v.origin(*o); m != nil && m.op == lir.Mov && (half || m.w == lir.W64) {
+		*o = m.of
+	}
+}
+
+// amount replaces a shift's amount, of which few bits are read.
+func (v *improver) amount(o *lir.Operand, w lir.Width) {
+	bits := uint64(63)
+	if w == lir.W32 {
+		bits = 31
+	}
+	if m := v.origin(*o); m != nil && m.op == lir.And && m.mask&bits == bits {
+		*o = m.of
+	}
+	v.half(o, true)
+}
+
+// origin gives what a temporary was made of, if that is there still.
+func (v *improver) origin(o lir.Operand) *origin {
+	if o.Kind != lir.Temp {
+		return nil
+	}
+	m := &v.made[o.Temp]
+	if !m.known || m.of.Kind == lir.Cell && (m.of.Cell >= 64 || v.cells[m.of.Cell].version != m.version) {
+		return nil
+	}
+	return m
+}
+
+// extended tells whether an operand's upper half is the sign of its lower one.
+func (v *improver) extended(o lir.Operand) bool {
+	switch {
+	case v.narrow:
+		return false
+	case o.Kind == lir.Imm:
+		return uint64(int32(o.Imm)) == o.Imm
+	case o.Kind == lir.Cell:
+		return o.Cell < 64 && v.cells[o.Cell].extended
+	case o.Kind == lir.Temp:
+		return v.made[o.Temp].extended
+	}
+	return false
+}
+
+// note learns from an operation.
+func (v *improver) note(i *lir.Ins) {
+	if i.Op == lir.Label { // it may be come to from elsewhere
+		for n := range v.made {
+			v.made[n].known, v.made[n].extended = false, false
+		}
+		for c := range v.cells {
+			v.cells[c].version++
+			v.cells[c].extended = false
+		}
+		return
+	}
+	extended := v.extends(i)
+	m := origin{of: i.A, w: i.W}
+	switch {
+	case i.Op == lir.Mov && !(i.Sign && i.W == lir.W32):
+		m.op, m.known = lir.Mov, true
+	case i.Op == lir.Sext32, i.Op == lir.Zext32, i.Op == lir.Mov:
+		m.op, m.w, m.known = lir.Mov, lir.W32, true
+	case i.Op == lir.And && i.B.Kind == lir.Imm && !i.Sign:
+		m.op, m.mask, m.known = lir.And, i.B.Imm, true
+	}
+	if m.of.Kind == lir.Cell && m.of.Cell < 64 {
+		m.version = v.cells[m.of.Cell].version
+	}
+	if m.of.Kind == lir.Temp && v.made[m.of.Temp].times > 1 {
+		m.known = false
+	}
+	for _, d := range [2]lir.Operand{i.D, i.E} {
+		switch {
+		case d.Kind == lir.Cell && d.Cell < 64:
+			v.cells[d.Cell].version++
+			v.cells[d.Cell].extended = extended
+		case d.Kind == lir.Temp:
+			m.times, m.extended = v.made[d.Temp].times, extended
+			m.known = m.known && m.times == 1
+			if m.times > 1 {
+				m.extended = false
+			}
+			v.made[d.Temp] = m
+		}
+	}
+}
+
+// extends tells whether an operation's results have their sign in the upper half.
+func (v *improver) extends(i *lir.Ins) bool {
+	switch i.Op {
+	case lir.Sext8, lir.Sext16, lir.Sext32, lir.Zext8, lir.Zext16, lir.SetIf, lir.Clz, lir.Ctz, lir.Popc:
+		return true
+	case lir.Load:
+		return i.Size < 4 || i.Size == 4 && i.Sign && i.W == lir.W64
+	case lir.Mov:
+		return i.W == lir.W32 && i.Sign || i.W == lir.W64 && v.extended(i.A)
+	case lir.And:
+		if i.W == lir.W64 && i.B.Kind == lir.Imm && i.B.Imm <= 1<<31-1 {
+			return true
+		}
+		fallthrough
+	case lir.Or, lir.Xor, lir.Select:
+		return i.W == lir.W32 && i.Sign || i.W == lir.W64 && v.extended(i.A) && v.extended(i.B)
+	case lir.ShrS:
+		return i.W == lir.W32 && i.Sign || i.W == lir.W64 && v.extended(i.A)
+	case lir.Add, lir.Sub, lir.Shl, lir.ShrU, lir.RotR, lir.Mul, lir.DivU, lir.DivS, lir.Bswap:
+		return i.W == lir.W32 && i.Sign
+	}
+	return false
+}
+
+// sweep drops operations whose only effect is a temporary that nobody reads.
+func (v *improver) sweep() {
+	b := v.b
+	see := func(o lir.Operand) {
+		if o.Kind == lir.Temp {
+			v.seen[o.Temp] = true
+		}
+	}
+	see(b.Term.Target)
+	see(b.Term.Test.A)
+	see(b.Term.Test.B)
+	kept := len(b.Ins)
+	for n := len(b.Ins) - 1; n >= 0; n-- {
+		i := b.Ins[n]
+		pure := i.Op < lir.Load && i.E.Kind == lir.None
+		if pure && (i.D.Kind == lir.Temp && !v.seen[i.D.Temp] || i.Op == lir.Mov && i.W == lir.W64 && i.D == i.A && i.D.Kind == lir.Cell) {
+			continue
+		}
+		b.Reads(&i, see)
+		kept--
+		b.Ins[kept] = i
+	}
+	b.Ins = b.Ins[:copy(b.Ins, b.Ins[kept:])]
+}
