@@ -15,22 +15,22 @@ type improver struct {
 	seen   []bool // temporaries that are read
 }
 
-// An origin is what a temporary was made of.
+// An origin is what a value was made of.
 type origin struct {
-	op       lir.Op // lir.Mov: of the same value, or its low 32 bits; lir.And: with a mask
+	op       lir.Op // lir.Mov: of the same value, or its low 32 bits; lir.And: with a mask; lir.Shl: by mask
 	w        lir.Width
 	of       lir.Operand
 	version  int // of the cell that it is
 	mask     uint64
 	known    bool
 	extended bool // the upper half is the sign of the lower one
-	times    int  // that it is written
+	times    int  // that it is written, if it is a temporary
 }
 
 // A fact is what is known about a cell.
 type fact struct {
-	version  int
-	extended bool
+	version int
+	made    origin
 }
 
 func (v *improver) improve(b *lir.Block, narrow bool) {
@@ -63,7 +63,11 @@ func (v *improver) operands(i *lir.Ins) {
 	case lir.Shl, lir.ShrU, lir.ShrS, lir.RotR:
 		v.half(&i.A, i.W == lir.W32)
 		v.amount(&i.B, i.W)
-	case lir.Add, lir.Sub, lir.And, lir.Or, lir.Xor, lir.Mul:
+	case lir.Add:
+		v.half(&i.A, i.W == lir.W32)
+		v.half(&i.B, i.W == lir.W32)
+		v.shifted(i)
+	case lir.Sub, lir.And, lir.Or, lir.Xor, lir.Mul:
 		v.half(&i.A, i.W == lir.W32)
 		v.half(&i.B, i.W == lir.W32)
 	case lir.Mov:
@@ -85,6 +89,27 @@ func (v *improver) half(o *lir.Operand, half bool) {
 	}
 }
 
+// shifted makes a shift a part of an addition.
+func (v *improver) shifted(i *lir.Ins) {
+	if i.A.Kind == lir.Imm || i.B.Kind == lir.Imm {
+		return
+	}
+	shift := func(o lir.Operand) *origin {
+		if m := v.origin(o); m != nil && m.op == lir.Shl && (m.w == lir.W64 || i.W == lir.W32) {
+			return m
+		}
+		return nil
+	}
+	m := shift(i.B)
+	if m == nil {
+		if m = shift(i.A); m == nil {
+			return
+		}
+		i.A = i.B
+	}
+	i.B, i.By = m.of, uint8(m.mask)
+}
+
 // amount replaces a shift's amount, of which few bits are read.
 func (v *improver) amount(o *lir.Operand, w lir.Width) {
 	bits := uint64(63)
@@ -97,13 +122,21 @@ func (v *improver) amount(o *lir.Operand, w lir.Width) {
 	v.half(o, true)
 }
 
-// origin gives what a temporary was made of, if that is there still.
-func (v *improver) origin(o lir.Operand) *origin {
-	if o.Kind != lir.Temp {
-		return nil
+// fact gives what is known about a temporary or a cell.
+func (v *improver) fact(o lir.Operand) *origin {
+	switch {
+	case o.Kind == lir.Temp:
+		return &v.made[o.Temp]
+	case o.Kind == lir.Cell && o.Cell < 64:
+		return &v.cells[o.Cell].made
 	}
-	m := &v.made[o.Temp]
-	if !m.known || m.of.Kind == lir.Cell && (m.of.Cell >= 64 || v.cells[m.of.Cell].version != m.version) {
+	return nil
+}
+
+// origin gives what a value was made of, if that is there still.
+func (v *improver) origin(o lir.Operand) *origin {
+	m := v.fact(o)
+	if m == nil || !m.known || m.of.Kind == lir.Cell && (m.of.Cell >= 64 || v.cells[m.of.Cell].version != m.version) {
 		return nil
 	}
 	return m
@@ -116,12 +149,9 @@ func (v *improver) extended(o lir.Operand) bool {
 		return false
 	case o.Kind == lir.Imm:
 		return uint64(int32(o.Imm)) == o.Imm
-	case o.Kind == lir.Cell:
-		return o.Cell < 64 && v.cells[o.Cell].extended
-	case o.Kind == lir.Temp:
-		return v.made[o.Temp].extended
 	}
-	return false
+	m := v.fact(o)
+	return m != nil && m.extended
 }
 
 // note learns from an operation.
@@ -132,7 +162,7 @@ func (v *improver) note(i *lir.Ins) {
 		}
 		for c := range v.cells {
 			v.cells[c].version++
-			v.cells[c].extended = false
+			v.cells[c].made = origin{}
 		}
 		return
 	}
@@ -145,6 +175,8 @@ func (v *improver) note(i *lir.Ins) {
 		m.op, m.w, m.known = lir.Mov, lir.W32, true
 	case i.Op == lir.And && i.B.Kind == lir.Imm && !i.Sign:
 		m.op, m.mask, m.known = lir.And, i.B.Imm, true
+	case i.Op == lir.Shl && i.B.Kind == lir.Imm && i.B.Imm >= 1 && i.B.Imm <= 3 && !i.Sign && i.A.Kind != lir.Imm:
+		m.op, m.mask, m.known = lir.Shl, i.B.Imm, true
 	}
 	if m.of.Kind == lir.Cell && m.of.Cell < 64 {
 		m.version = v.cells[m.of.Cell].version
@@ -156,7 +188,11 @@ func (v *improver) note(i *lir.Ins) {
 		switch {
 		case d.Kind == lir.Cell && d.Cell < 64:
 			v.cells[d.Cell].version++
-			v.cells[d.Cell].extended = extended
+			v.cells[d.Cell].made = origin{extended: extended}
+			if m.op == lir.Shl && m.known && m.of != d { // moves cost nothing: better the copy than to keep both
+				m.extended = extended
+				v.cells[d.Cell].made = m
+			}
 		case d.Kind == lir.Temp:
 			m.times, m.extended = v.made[d.Temp].times, extended
 			m.known = m.known && m.times == 1

@@ -22,6 +22,8 @@ type lowerer struct {
 	narrow, delay bool
 	// segment says in which segment of memory the accesses of an instruction are expected.
 	segment func(pc uint64, base lir.Operand) uint8
+	// trusted tells whether the accesses of an instruction are aligned, as far as is known.
+	trusted func(pc uint64) bool
 
 	b       *lir.Block
 	known   [64]known // cells whose value is known here
@@ -564,6 +566,7 @@ func (l *lowerer) address(i *lir.Ins, n *ir.Node) {
 		i.A = l.value(n, how)
 	}
 	i.Seg = l.segment(l.pc, i.A)
+	i.Aligned = i.Round && l.trusted(l.pc)
 }
 
 // putLoad loads into d; n is the load or a sign extension of it.

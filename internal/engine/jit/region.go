@@ -217,7 +217,7 @@ func (f *front) block(p place) *lir.Block {
 	b := f.room.begin()
 	b.PC, b.Next, b.Weight, b.Inner = p.pc, p.next, 1, p != f.normal(p.pc)
 	l := &f.lowerer
-	*l = lowerer{narrow: f.narrow, delay: f.delay, b: b, values: l.values}
+	*l = lowerer{narrow: f.narrow, delay: f.delay, b: b, values: l.values, trusted: f.known.guarded}
 	before, after := f.now, f.now
 	if r := f.before[p.pc]; r != nil {
 		before, after = r, f.after[p.pc]

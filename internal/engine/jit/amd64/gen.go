@@ -326,13 +326,10 @@ func (g *generator) planned(p *lir.Plan, firstSite int) {
 func (g *generator) block(n, next int) error {
 	b := g.r.Blocks[n]
 	free := append([]Reg{RCX}, pool[len(g.cells):Registers]...)
-	var place []int
-	var slots int
-	plan := g.placer.Plan(b, g.cells, len(pool))
+	place, slots := g.placer.Place(b, len(free))
+	plan := g.placer.Plan(b, g.cells, len(pool), slots)
 	if plan != nil {
 		place, slots, free = plan.Place, plan.Slots, pool[:]
-	} else {
-		place, slots = g.placer.Place(b, len(free))
 	}
 	if slots > lir.MaxSpills {
 		return fmt.Errorf("jit: the block at %#x needs %d slots for temporaries", b.PC, slots)

@@ -56,6 +56,7 @@ type access struct {
 func (g *generator) address(i *lir.Ins, firstSite int) *access {
 	base := g.operand(i.A)
 	w := g.word()
+	rounds := i.Round && i.Size > 1
 	a := &access{guest: scratch0, bias: func() {}}
 	compute := func() {
 		switch {
@@ -67,15 +68,22 @@ func (g *generator) address(i *lir.Ins, firstSite int) *access {
 				g.AluRI(Add, w, scratch0, i.Off)
 			}
 		}
-		if i.Round && i.Size > 1 {
+		if rounds && !i.Aligned {
 			g.AluRI(And, w, scratch0, -int32(i.Size))
 		}
 	}
-	if base.kind == inReg && i.Off == 0 && (!i.Round || i.Size == 1) && w == W64 {
+	if base.kind == inReg && i.Off == 0 && (!rounds || i.Aligned) && w == W64 {
 		a.guest, compute = base.reg, func() {}
 	}
 	a.again = compute
 	compute()
+	if rounds && i.Aligned {
+		g.TestRI8(a.guest, i.Size-1)
+		g.Jcc(CondNE, g.site(i, firstSite, func() {
+			a.fault(g)()
+			g.AluRI(And, w, scratch0, -int32(i.Size))
+		}))
+	}
 	other := func(c Cond) {
 		l := g.NewLabel()
 		a.other = append(a.other, l)

@@ -167,6 +167,17 @@ func (g *generator) sign(i *lir.Ins, d Reg) {
 func (g *generator) alu(i *lir.Ins) {
 	w, op := width(i.W), aluOps[i.Op]
 	a, b, d := g.operand(i.A), g.operand(i.B), g.operand(i.D)
+	switch {
+	case i.By > 0 && b.kind == isImm:
+		b.imm <<= i.By
+	case i.By > 0:
+		to, done := g.dest(i.D)
+		index := g.inRegister(b, scratch1, w)
+		g.Lea(w, to, Mem{Base: g.inRegister(a, scratch0, w), Index: index, Scale: 1 << i.By})
+		g.sign(i, to)
+		done()
+		return
+	}
 	if a.kind == isImm && b.kind == isImm {
 		g.load(scratch0, a, w)
 		a = operand{kind: inReg, reg: scratch0}

@@ -176,8 +176,11 @@ func (g *generator) move(i *lir.Ins) {
 
 func (g *generator) alu(i *lir.Ins, d Reg) {
 	w, op := width(i.W), twos[i.Op]
-	a, b := g.operand(i.A), g.operand(i.B)
-	if a.kind == isImm && i.Op != lir.Sub {
+	a, b, by := g.operand(i.A), g.operand(i.B), i.By
+	if b.kind == isImm {
+		b.imm, by = b.imm<<by, 0
+	}
+	if a.kind == isImm && i.Op != lir.Sub && by == 0 {
 		a, b = b, a
 	}
 	if b.kind == isImm && FitsImm(op, w, b.imm) {
@@ -185,7 +188,7 @@ func (g *generator) alu(i *lir.Ins, d Reg) {
 		return
 	}
 	r := g.value(a, scratch0, w)
-	g.RRR(op, w, d, r, g.value(b, scratch1, w))
+	g.RRRShift(op, w, d, r, g.value(b, scratch1, w), LSL, uint(by))
 }
 
 func (g *generator) shift(i *lir.Ins, d Reg) {

@@ -106,7 +106,7 @@ type Op uint8
 // The operations. Amounts of shifts and rotations count modulo the width.
 const (
 	Mov Op = iota // D := A
-	Add
+	Add           // D := A + B << By
 	Sub
 	And
 	Or
@@ -164,10 +164,13 @@ type Ins struct {
 	Size  uint8 // 1, 2, 4, 8
 	Big   bool  // byte order
 	Round bool  // the address is rounded down to a multiple of Size; else it may be any
-	Seg   uint8 // the segment of memory that the address is expected in: for others, the code leaves through Site
-	Off   int32
+	// Aligned says of one that is rounded that this is hardly ever needed: the code may leave through Site instead.
+	Aligned bool
+	Seg     uint8 // the segment of memory that the address is expected in: for others, the code leaves through Site
+	Off     int32
 	// Load, Store: the result of the Guard that has checked the access, if there is one.
 	Via Operand
+	By  uint8 // Add: 0 … 3
 	// Guard.
 	Span, StoreOff, StoreSpan int32
 

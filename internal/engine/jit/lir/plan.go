@@ -83,15 +83,15 @@ type planner struct {
 	now   int
 }
 
-// Plan makes a plan for a block of a region whose map is cells; the number of registers includes those. It gives nil
-// where that wins nothing, or where the block has jumps inside.
-func (p *Placer) Plan(b *Block, cells []ir.Cell, registers int) *Plan {
+// Plan makes a plan for a block of a region whose map is cells; the number of registers includes those, and slots is what
+// Place gives. It gives nil where that wins nothing, or where the block has jumps inside.
+func (p *Placer) Plan(b *Block, cells []ir.Cell, registers, slots int) *Plan {
 	g := &p.planner
 	var mapped uint64
 	for _, c := range cells {
 		mapped |= 1 << c
 	}
-	if !worthPlanning(b, mapped) {
+	if !worthPlanning(b, mapped, slots) {
 		return nil
 	}
 	g.homes = mapped
@@ -112,7 +112,8 @@ func movable(o Operand, mapped uint64) bool {
 	return o.Kind == Cell && (o.Cell < 32 || o.Cell == ir.Lo || o.Cell == ir.Hi || o.Cell < 64 && mapped>>o.Cell&1 != 0)
 }
 
-func worthPlanning(b *Block, mapped uint64) bool {
+// worthPlanning tells whether a block may win by a plan, if it has that many slots without one.
+func worthPlanning(b *Block, mapped uint64, slots int) bool {
 	outside := 0
 	for n := range b.Ins {
 		i := &b.Ins[n]
@@ -125,7 +126,7 @@ func worthPlanning(b *Block, mapped uint64) bool {
 			outside++
 		}
 	}
-	return outside >= planLeast
+	return outside >= planLeast || slots > 0
 }
 
 func (g *planner) begin(b *Block, cells []ir.Cell, registers int) {

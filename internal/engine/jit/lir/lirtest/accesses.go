@@ -12,6 +12,7 @@ import (
 func (g *generator) memoryIns(op lir.Op) lir.Ins {
 	i := lir.Ins{Op: op, Size: 1 << g.IntN(4), Round: g.one(3)}
 	i.Big = i.Size > 1 && g.one(2)
+	i.Aligned = i.Round && g.one(2)
 	if g.one(2) {
 		i.Off = int32(g.IntN(64) - 32)
 	}

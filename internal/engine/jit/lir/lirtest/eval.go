@@ -251,6 +251,7 @@ func (m *reference) result(i *lir.Ins) uint64 {
 	case lir.Zext32:
 		return uint64(uint32(a))
 	}
+	b <<= i.By
 	if i.W == lir.W32 {
 		return extended(i, uint64(compute32(i.Op, uint32(a), uint32(b))))
 	}
@@ -356,6 +357,7 @@ func (m *reference) leaves(i *lir.Ins, s *lir.Site, addr uint64) bool {
 		how = m.guard
 	}
 	must, may := how(i, addr)
+	may = may || i.Aligned && (m.value(i.A)+uint64(int64(i.Off)))&uint64(i.Size-1) != 0
 	return must || may && m.did.kind == lir.LeftSite && m.did.site == *s && m.did.left == m.budget
 }
 

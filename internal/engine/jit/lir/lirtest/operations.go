@@ -45,6 +45,9 @@ func (g *generator) operation() lir.Ins {
 	i.A = g.register(w)
 	if binary2(i.Op) {
 		i.B = g.operand(w)
+		if i.Op == lir.Add && i.B.Kind != lir.Imm && g.one(2) {
+			i.By = uint8(1 + g.IntN(3))
+		}
 	}
 	return i
 }

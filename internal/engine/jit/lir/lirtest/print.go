@@ -49,6 +49,9 @@ func listing(b *lir.Block, i *lir.Ins) string {
 		}
 		fmt.Fprintf(&s, " := %v %v", i.A, i.B)
 	}
+	if i.By > 0 {
+		fmt.Fprintf(&s, "<<%d", i.By)
+	}
 	switch i.Op {
 	case lir.SetIf, lir.Select, lir.ExitIf, lir.JumpIf:
 		fmt.Fprintf(&s, " if %v", text(i.Test))
@@ -63,7 +66,7 @@ func listing(b *lir.Block, i *lir.Ins) string {
 	}
 	switch i.Op {
 	case lir.Load, lir.Store, lir.Guard, lir.Reserve:
-		fmt.Fprintf(&s, " size %d, big %v, round %v, segment %d, offset %#x", i.Size, i.Big, i.Round, i.Seg, i.Off)
+		fmt.Fprintf(&s, " size %d, big %v, round %v, aligned %v, segment %d, offset %#x", i.Size, i.Big, i.Round, i.Aligned, i.Seg, i.Off)
 	case lir.JumpIf, lir.Jump, lir.Label:
 		fmt.Fprintf(&s, " L%d", i.Label)
 	}
