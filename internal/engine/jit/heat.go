@@ -2,6 +2,7 @@ package jit
 
 import (
 	"cmp"
+	"math/bits"
 	"slices"
 	"sync"
 
@@ -12,7 +13,7 @@ const (
 	heatEntries = 1 << 16
 	// usualThreshold is how many visits make the block at a pc worth compiling. Compiling takes as long as interp takes
 	// for about a thousand times the instructions.
-	usualThreshold = 512
+	usualThreshold = 256
 	// patience is how many blocks are executed one by one, after generated code was left, in the hope to come back to it.
 	patience = 32
 	// returnWeight is what a visit straight from generated code counts more: leaving it is expensive.
@@ -37,6 +38,7 @@ type heat struct {
 	left      []*compiled // while looking: the regions that were left for what has no code
 	looking   bool        // at what is executed, into recent
 	aligned   bool
+	shift     uint // of addresses, to be without the bits that are 0 in all
 	version   uint32 // changes when all code is dropped
 }
 
@@ -61,7 +63,7 @@ type visits struct {
 var jumpRows sync.Map // *isa.ISA to []bool
 
 func (h *heat) init(i *isa.ISA) {
-	h.isa, h.threshold, h.version = i, usualThreshold, 1
+	h.isa, h.threshold, h.version, h.shift = i, usualThreshold, 1, uint(bits.TrailingZeros64(i.Align))
 	rows, ok := jumpRows.Load(i)
 	if !ok {
 		jumps := make([]bool, len(i.Rows))
@@ -74,7 +76,7 @@ func (h *heat) init(i *isa.ISA) {
 }
 
 func (h *heat) at(pc uint64) *visits {
-	v := &h.entries[slotOf(pc)]
+	v := &h.entries[h.slotOf(pc)]
 	if v.pc != pc {
 		*v = visits{pc: pc}
 	}
@@ -83,7 +85,7 @@ func (h *heat) at(pc uint64) *visits {
 
 // found notes the code for a pc, or that there is none any more.
 func (h *heat) found(pc uint64, code uintptr) {
-	if v := &h.entries[slotOf(pc)]; v.pc == pc {
+	if v := &h.entries[h.slotOf(pc)]; v.pc == pc {
 		v.code, v.version = code, h.version
 	}
 }
@@ -145,7 +147,10 @@ func (h *heat) hot() []uint64 {
 	return list
 }
 
-func slotOf(pc uint64) uint64 { return (pc>>1 ^ pc>>15) % heatEntries }
+func (h *heat) slotOf(pc uint64) uint64 {
+	pc >>= h.shift
+	return (pc ^ pc>>16) % heatEntries
+}
 
 // begins tells whether the present pc is known to be the beginning of a block.
 func (h *heat) begins() bool { return h.wait > 0 || h.aligned }
