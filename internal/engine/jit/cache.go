@@ -2,6 +2,7 @@ package jit
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"unsafe"
 
@@ -13,10 +14,13 @@ type compiled struct {
 	entries []uint64 // pcs at which it is entered
 	first   int      // number of its first site
 	sites   []lir.Site
-	number  uint32 // of its map of cells to registers
-	trouble int    // how often it was left for addresses that were elsewhere
-	steps   int32  // instructions of the guest
-	grown   int    // how often it, or what it replaces, was compiled anew to be larger
+	number  uint32   // of its map of cells to registers
+	trouble int      // how often it was left for addresses that were elsewhere
+	steps   int32    // instructions of the guest
+	grown   int      // how often it, or what it replaces, was compiled anew to be larger
+	come    uint64   // how often others went over to it while it was looked at, about
+	jumps   []uint64 // where its indirect jumps were seen to lead
+	slots   [2]int   // numbers of its first slot, and of that behind its last
 }
 
 // An entrance is where a block of a region is entered.
@@ -115,9 +119,9 @@ func (c *cache) jump(pc uint64, to entrance) {
 }
 
 // add puts the code of a region into the cache. Edges of other regions that lead to it are linked, and its own.
-func (c *cache) add(r *result) {
+func (c *cache) add(r *result) *compiled {
 	code := r.code
-	done := &compiled{first: c.sites, sites: code.Sites, number: r.number, steps: r.steps}
+	done := &compiled{first: c.sites, sites: code.Sites, number: r.number, steps: r.steps, come: r.come, jumps: r.jumps}
 	for _, d := range r.replaces {
 		done.grown = max(done.grown, d.grown+1)
 	}
@@ -138,6 +142,7 @@ func (c *cache) add(r *result) {
 			c.link(s)
 		}
 	}
+	done.slots[0] = len(c.slots)
 	for _, s := range code.Slots {
 		n := len(c.slots)
 		ends := r.delay && s.Edge.Next != s.Edge.PC+4
@@ -145,8 +150,41 @@ func (c *cache) add(r *result) {
 		c.incoming[s.Edge.PC] = append(c.incoming[s.Edge.PC], n)
 		c.link(n)
 	}
+	done.slots[1] = len(c.slots)
 	for _, p := range r.pages {
 		c.pages[p] = append(c.pages[p], done)
+	}
+	return done
+}
+
+// loop gives the regions that a region has edges to, and which have edges back to it.
+func (c *cache) loop(d *compiled) (list []*compiled) {
+	for to := range c.edges(d) {
+		if to != nil && to != d && !slices.Contains(list, to) {
+			for back := range c.edges(to) {
+				if back == d {
+					list = append(list, to)
+					break
+				}
+			}
+		}
+	}
+	return list
+}
+
+// edges gives the regions that a region goes over to, or nil for what has no code.
+func (c *cache) edges(d *compiled) iter.Seq[*compiled] {
+	return func(yield func(*compiled) bool) {
+		for _, s := range c.slots[d.slots[0]:d.slots[1]] {
+			if !yield(c.entry[s.pc].owner) {
+				return
+			}
+		}
+		for _, pc := range d.jumps {
+			if !yield(c.entry[pc].owner) {
+				return
+			}
+		}
 	}
 }
 

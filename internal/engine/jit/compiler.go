@@ -47,8 +47,10 @@ type request struct {
 	hot        []uint64 // blocks that may belong to it, those that were executed most first
 	recent     []glimpse
 	now        glimpse
+	span       uint64      // instructions that were executed while looking
 	first      []uint64    // addresses of the segments
-	replaces   []*compiled // whose blocks are among those of the request: for the engine only
+	replaces   []*compiled // whose blocks are those of the request: for the engine only
+	come       uint64      // as that of those
 	code       excerpt
 	stale      bool // the guest has written to a page of its code since: for the engine only
 }
@@ -61,10 +63,12 @@ type result struct {
 	base   uintptr   // of the code
 	delay  bool
 	pages  []uint64
-	number uint32 // of the map of registers
-	full   bool   // everything has to be dropped before there is room for more
-	united bool   // all regions from now on have one map
-	steps  int32  // instructions of the guest
+	number uint32   // of the map of registers
+	full   bool     // everything has to be dropped before there is room for more
+	united bool     // all regions from now on have one map
+	steps  int32    // instructions of the guest
+	jumps  []uint64 // where its indirect jumps were seen to lead, but for returns
+	come   uint64   // how often others went over to it while it was looked at, about
 }
 
 func newCompiler(i *isa.ISA, known *knowledge) (*compiler, error) {
@@ -78,7 +82,7 @@ func newCompiler(i *isa.ISA, known *knowledge) (*compiler, error) {
 		isa: i, narrow: i.Bits == 32, delay: slices.Contains(i.Thread, ir.NextPC),
 		known: known, seen: map[uint64]bool{},
 		blocks: map[place]int{}, sure: map[place]bool{}, links: map[ir.Cell]bool{}, back: map[uint64]bool{},
-		before: map[uint64]*[32]uint8{}, after: map[uint64]*[32]uint8{}, weights: map[uint64]uint32{},
+		views: map[uint64]*view{}, weights: map[uint64]uint32{},
 		meanings: make([]*meaning, len(i.Rows)),
 	}
 	return c, nil
@@ -163,7 +167,11 @@ func (c *compiler) one(q *request) *result {
 	for _, b := range r.Blocks {
 		out.blocks = append(out.blocks, b.PC)
 		out.steps += b.Steps
+		if v := c.front.views[b.PC]; v != nil && b.Term.Kind == lir.Indirect && !c.front.links[b.Origin] {
+			out.jumps = append(out.jumps, v.next...)
+		}
 	}
+	out.come = c.front.come
 	c.used = min(c.used+c.region.Round(size), codeSize)
 	c.slots, c.sites, c.regions = c.slots+len(code.Slots), c.sites+len(code.Sites), c.regions+1
 	if !c.front.maps.one && c.regions >= manyRegions {

@@ -33,19 +33,19 @@ type heat struct {
 	// threshold is how many visits make a block worth compiling; a sixteenth of it, with others.
 	threshold uint32
 	entries   [heatEntries]visits
-	wait      int         // blocks to be executed one by one
-	recent    []glimpse   // while looking
-	left      []*compiled // while looking: the regions that were left for what has no code
-	looking   bool        // at what is executed, into recent
+	wait      int       // blocks to be executed one by one
+	recent    []glimpse // while looking
+	began     uint64    // how many instructions had been executed when it began to look
+	looking   bool      // at what is executed, into recent
 	aligned   bool
-	shift     uint // of addresses, to be without the bits that are 0 in all
+	shift     uint   // of addresses, to be without the bits that are 0 in all
 	version   uint32 // changes when all code is dropped
 }
 
 // A glimpse is what is seen at the beginning of a block.
 type glimpse struct {
 	pc       uint64
-	native   bool      // generated code was executed a moment ago
+	native   bool      // generated code was executed before it
 	segments [32]uint8 // that the general registers point to
 }
 
@@ -112,7 +112,13 @@ func (h *heat) visit(e *Engine, pc uint64) bool {
 	if !v.looked || !h.looking {
 		v.looked, h.looking = true, true
 		v.count, h.wait = h.threshold-h.threshold/4, look
-		h.recent, h.left = h.recent[:0], h.left[:0]
+		h.recent, h.began = h.recent[:0], e.done
+		return false
+	}
+	if len(h.recent) < look/2 { // another block began to look a moment ago
+		if h.wait == 0 {
+			h.wait = look
+		}
 		return false
 	}
 	v.count, v.looked, h.looking = 1, false, false
@@ -163,14 +169,19 @@ func (h *heat) span(e *Engine, pc uint64) uint64 {
 	if h.wait > 0 || !h.aligned {
 		h.wait = max(h.wait-1, 0)
 		h.aligned = true
-		v := h.at(pc)
-		if v.span == 0 {
-			v.span = h.measure(e, pc)
-		}
-		return uint64(v.span)
+		return h.length(e, pc)
 	}
 	h.aligned = false
 	return stretch
+}
+
+// length gives the number of instructions of the block at pc.
+func (h *heat) length(e *Engine, pc uint64) uint64 {
+	v := h.at(pc)
+	if v.span == 0 {
+		v.span = h.measure(e, pc)
+	}
+	return uint64(v.span)
 }
 
 // measure counts the instructions from pc up to a jump and its delay slot.

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"unsafe"
 
 	"github.com/flexemu/flexemu/internal/engine/interp"
@@ -44,7 +45,10 @@ type Engine struct {
 	requests   []*request
 	spare      []*request
 	asked      map[uint64]bool
-	united     bool // all regions have one map
+	united     bool   // all regions have one map
+	done       uint64 // instructions that Run has executed
+	// Where a run or a step ended in the middle of a block, and how many of its instructions were left: no block begins there.
+	restAt, rest uint64
 
 	writes    map[uint64]int // by page of code: how often it was written to
 	revisions map[uint64]int // by pc of its first block: how often a region was compiled anew
@@ -180,27 +184,48 @@ func (e *Engine) drop() {
 }
 
 // Step executes one instruction: see interp.Engine.Step.
-func (e *Engine) Step() (ir.TrapKind, bool) { return e.interp.Step() }
+func (e *Engine) Step() (ir.TrapKind, bool) {
+	pc, rest := e.m.Cells[ir.PC], uint64(1)
+	switch {
+	case e.rest > 0 && pc == e.restAt:
+		rest = e.rest
+	case e.normal():
+		rest = e.heat.length(e, pc)
+	}
+	trap, trapped := e.interp.Step()
+	e.rest, e.restAt = rest-1, e.m.Cells[ir.PC]
+	if trapped {
+		e.rest = 0
+	}
+	return trap, trapped
+}
 
 // Run executes up to n instructions and gives how many it did: see interp.Engine.Run.
 func (e *Engine) Run(n uint64) uint64 {
 	left := n
 	for left > 0 {
+		before := left
 		if len(e.requests) > 0 {
 			e.collect()
 		}
 		k := uint64(0) // instructions for interp
-		if code := e.code(); code != 0 {
+		if e.rest > 0 && e.m.Cells[ir.PC] == e.restAt {
+			k = e.rest
+		} else if code := e.code(); code != 0 {
 			left, k = e.native(code, left)
 		} else {
 			k = e.heat.span(e, e.m.Cells[ir.PC])
 		}
-		k = min(k, left)
-		done := e.interp.Run(k)
+		now := min(k, left)
+		done := e.interp.Run(now)
 		left -= done
-		if done < k {
+		e.done += before - left
+		e.rest = k - now
+		if done < now {
+			e.rest = 0
 			break
 		}
+		e.restAt = e.m.Cells[ir.PC]
 	}
 	return n - left
 }
@@ -238,21 +263,9 @@ func (e *Engine) ask(pc uint64) bool {
 	if e.writes[pc/machine.PageSize] > maxWrites || len(e.requests) == maxRequests {
 		return false
 	}
-	var q *request
-	if n := len(e.spare); n > 0 {
-		q, e.spare = e.spare[n-1], e.spare[:n-1]
-	} else {
-		q = &request{}
-	}
-	q.generation, q.pc, q.stale, q.now = e.generation, pc, false, e.glimpse(pc)
-	q.recent = append(q.recent[:0], e.heat.recent...)
-	q.code.clear()
-	q.hot, q.first, q.replaces = q.hot[:0], q.first[:0], q.replaces[:0]
-	for _, s := range e.flat.Segments() {
-		q.first = append(q.first, s.First)
-	}
-	e.want(q, pc)
-	e.grow(q)
+	q := e.request(pc)
+	q.recent, q.now = append(q.recent, e.heat.recent...), e.glimpse(pc)
+	q.span = e.done - e.heat.began + 1
 	for _, pc := range e.heat.hot() {
 		if e.cache.entry[pc].code == 0 && !e.asked[pc] {
 			q.hot = append(q.hot, pc)
@@ -268,40 +281,65 @@ func (e *Engine) ask(pc uint64) bool {
 	return true
 }
 
-const (
-	// growLeast is how often a region was left while looking, for it to be compiled anew with what was looked at.
-	growLeast = 8
-	// maxGrown is how often a region may be compiled anew for that.
-	maxGrown = 8
-)
+// request begins a request for the block at pc.
+func (e *Engine) request(pc uint64) *request {
+	q := &request{}
+	if n := len(e.spare); n > 0 {
+		q, e.spare = e.spare[n-1], e.spare[:n-1]
+	}
+	q.code.clear()
+	*q = request{
+		generation: e.generation, pc: pc, code: q.code,
+		hot: q.hot[:0], recent: q.recent[:0], first: q.first[:0], replaces: q.replaces[:0],
+	}
+	for _, s := range e.flat.Segments() {
+		q.first = append(q.first, s.First)
+	}
+	e.want(q, pc)
+	return q
+}
 
-// grow lets a request replace the region that was left most for what the request is for: a loop that had not been seen
-// whole. Where all regions have one map that would win little.
-func (e *Engine) grow(q *request) {
-	if e.united {
+// maxGrown is how often a region may be compiled anew to be larger.
+const maxGrown = 8
+
+// grow asks for one region in the place of a new one and of those that it goes over to and that go over to it: parts of a
+// loop that had not been seen whole. Where all regions have one map that would win little.
+func (e *Engine) grow(d *compiled) {
+	if e.united || len(e.requests) == maxRequests {
 		return
 	}
-	var most *compiled
-	times := map[*compiled]int{}
-	for _, d := range e.heat.left {
-		times[d]++
-		if times[d] >= growLeast && len(d.entries) > 0 && (most == nil || times[d] > times[most]) {
-			most = d
+	parts := []*compiled{d}
+	steps, come := d.steps, d.come
+	for _, o := range e.cache.loop(d) {
+		if o.grown < maxGrown && steps+o.steps <= maxRegion/2 {
+			parts = append(parts, o)
+			steps, come = steps+o.steps, come+o.come
 		}
 	}
-	if most == nil || most.grown == maxGrown || most.steps > maxRegion/2 {
+	if len(parts) == 1 || d.grown == maxGrown {
 		return
 	}
-	for _, pc := range most.entries {
-		if e.asked[pc] {
-			return // it is being replaced
+	for _, o := range parts {
+		if slices.ContainsFunc(o.entries, func(pc uint64) bool { return e.asked[pc] }) {
+			return // another request is for it
 		}
 	}
-	q.replaces = append(q.replaces, most)
-	for _, pc := range most.entries {
-		q.hot = append(q.hot, pc)
-		e.want(q, pc)
+	q := e.request(d.entries[0])
+	q.replaces, q.come = append(q.replaces, parts...), come
+	for _, o := range parts {
+		for _, pc := range o.entries {
+			if pc != q.pc {
+				q.hot = append(q.hot, pc)
+				e.want(q, pc)
+			}
+		}
 	}
+	e.requests = append(e.requests, q)
+	if !e.alone {
+		e.compiler.ask(q)
+		return
+	}
+	e.answer(e.compiler.compile(q)[0])
 }
 
 // want adds the block at pc to a request. Its code is watched before it is copied.
@@ -356,9 +394,12 @@ func (e *Engine) answer(r *result) {
 		for _, d := range q.replaces {
 			e.remove(d)
 		}
-		e.cache.add(r)
+		d := e.cache.add(r)
 		for _, pc := range r.blocks {
 			e.heat.found(pc, e.cache.entry[pc].code)
+		}
+		if len(d.entries) > 0 {
+			e.grow(d)
 		}
 	}
 }
@@ -397,9 +438,6 @@ func (e *Engine) native(code uintptr, budget uint64) (left, rest uint64) {
 		}
 	case lir.LeftEdge:
 		s := &e.cache.slots[number]
-		if e.heat.looking {
-			e.heat.left = append(e.heat.left, s.owner)
-		}
 		e.m.Cells[ir.PC] = s.pc
 		if e.delay {
 			e.m.Cells[ir.NextPC] = s.next

@@ -43,20 +43,30 @@ type front struct {
 	queue  []place // from the second on: only what has been executed
 	sure   map[place]bool
 	starts []place // of the blocks of region, in order
-	// Where registers point to: now, and before and after blocks.
-	now           *[32]uint8
-	before, after map[uint64]*[32]uint8
-	links         map[ir.Cell]bool  // registers that calls put their return address in
-	back          map[uint64]bool   // where calls return to
-	weights       map[uint64]uint32 // of blocks, by pc, when they were compiled last
-	pages         []uint64          // that hold its code
-	steps         int
-	maps          maps
-	number        uint32 // of the region's map
-	room          rooms
-	lowerer       lowerer
-	improver      improver
+	// Where registers point to: now, and at blocks.
+	now      *[32]uint8
+	views    map[uint64]*view
+	links    map[ir.Cell]bool  // registers that calls put their return address in
+	back     map[uint64]bool   // where calls return to
+	weights  map[uint64]uint32 // of blocks, by pc, when they were compiled last
+	pages    []uint64          // that hold its code
+	steps    int
+	maps     maps
+	number   uint32 // of the region's map
+	come     uint64 // how often others went over to the region, about
+	room     rooms
+	lowerer  lowerer
+	improver improver
 }
+
+// A view is what was seen of a block: where registers point to before and after it, and where it went on.
+type view struct {
+	before, after [32]uint8
+	next          []uint64
+}
+
+// maxNext bounds the places that a block was seen to go on at.
+const maxNext = 32
 
 // rooms keep the memory of a region's lists for the next region.
 type rooms struct {
@@ -146,12 +156,18 @@ func (f *front) build(q *request) (*lir.Region, []uint64) {
 	clear(f.back)
 	clear(f.sure)
 	f.queue, f.starts, f.pages, f.steps = append(f.queue[:0], f.normal(pc)), f.starts[:0], nil, 0
-	clear(f.before)
-	clear(f.after)
 	f.room.reset()
 	f.now = &q.now.segments
 	for n := len(recent) - 2; n >= 0; n-- {
-		f.before[recent[n].pc], f.after[recent[n].pc] = &recent[n].segments, &recent[n+1].segments
+		v := f.views[recent[n].pc]
+		if v == nil {
+			v = &view{}
+			f.views[recent[n].pc] = v
+		}
+		v.before, v.after = recent[n].segments, recent[n+1].segments
+		if next := recent[n+1].pc; !recent[n+1].native && len(v.next) < maxNext && !slices.Contains(v.next, next) {
+			v.next = append(v.next, next)
+		}
 	}
 	clear(f.seen)
 	for _, pc := range q.hot {
@@ -219,8 +235,8 @@ func (f *front) block(p place) *lir.Block {
 	l := &f.lowerer
 	*l = lowerer{narrow: f.narrow, delay: f.delay, b: b, values: l.values, trusted: f.known.guarded}
 	before, after := f.now, f.now
-	if r := f.before[p.pc]; r != nil {
-		before, after = r, f.after[p.pc]
+	if v := f.views[p.pc]; v != nil {
+		before, after = &v.before, &v.after
 	}
 	l.segment = func(pc uint64, base lir.Operand) uint8 {
 		if base.Kind == lir.Cell && l.written>>(base.Cell&63)&1 != 0 {
@@ -386,26 +402,31 @@ func (f *front) connect() {
 	}
 }
 
-// weigh finds the cells that are used most: recent tells how often blocks run, and how often the region is come to from others.
+// often is the weight of what is seen once in an instruction.
+const often = 1 << 20
+
+// weigh finds the cells that are used most: what was looked at tells how often blocks run, and
+// how often the region is come to from others.
 func (f *front) weigh(q *request) {
 	r, recent := f.region, q.recent
-	come := uint64(1)
+	f.come = max(1, q.come)
+	scale := max(1, often/max(1, q.span))
 	inside := false
 	for n := range recent {
 		pc := recent[n].pc
 		k, ok := f.blocks[f.normal(pc)]
 		ok = ok && k != lir.Outside
-		if ok && (!inside || recent[n].native && len(q.replaces) == 0) {
-			come++
+		if ok && !inside {
+			f.come += scale
 		}
 		if ok {
-			r.Blocks[k].Weight++
+			r.Blocks[k].Weight += uint32(scale)
 		}
 		inside = ok
 	}
 	for _, b := range r.Blocks {
 		if !b.Inner {
-			// It may have been seen more when it became part of a region that this one replaces.
+			// It was seen when it became part of a region that this one replaces, perhaps.
 			b.Weight = max(b.Weight, f.weights[b.PC])
 			f.weights[b.PC] = b.Weight
 		}
@@ -443,7 +464,7 @@ func (f *front) weigh(q *request) {
 		use(b.Term.Test.B)
 		use(b.Term.Target)
 	}
-	f.number, r.Mapped = f.maps.choose(&weight, come)
+	f.number, r.Mapped = f.maps.choose(&weight, f.come)
 	for _, c := range r.Mapped {
 		r.Dirty[c] = true // in another region of the same map, perhaps
 	}

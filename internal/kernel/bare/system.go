@@ -121,11 +121,12 @@ func (s *System) Run(until uint64) error {
 	for m.Cells[ir.Exited] == 0 && m.Cells[ir.Step] < until {
 		// As long as nobody but the instructions themselves acts, steps are instructions.
 		if m.Cells[ir.ThreadExited] == 0 && m.Cells[ir.Quantum] < QuantumSteps {
-			n := s.Engine.Run(min(until-m.Cells[ir.Step], QuantumSteps-m.Cells[ir.Quantum]))
+			most := min(until-m.Cells[ir.Step], QuantumSteps-m.Cells[ir.Quantum])
+			n := s.Engine.Run(most)
 			m.Cells[ir.Step] += n
 			m.Cells[ir.Quantum] += n
-			if n > 0 {
-				continue
+			if n == most {
+				continue // else the next instruction traps
 			}
 		}
 		if err := s.Step(); err != nil {
