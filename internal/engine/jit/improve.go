@@ -17,7 +17,7 @@ type improver struct {
 
 // An origin is what a value was made of.
 type origin struct {
-	op       lir.Op // lir.Mov: of the same value, or its low 32 bits; lir.And: with a mask; lir.Shl: by mask
+	op       lir.Op // lir.Mov: of the same value, or its low 32 bits; lir.And: with a mask; lir.Shl: by mask; lir.Sub: from 0
 	w        lir.Width
 	of       lir.Operand
 	version  int // of the cell that it is
@@ -62,6 +62,9 @@ func (v *improver) operands(i *lir.Ins) {
 	switch i.Op {
 	case lir.Shl, lir.ShrU, lir.ShrS, lir.RotR:
 		v.half(&i.A, i.W == lir.W32)
+		if m := v.origin(i.B); m != nil && m.op == lir.Sub && i.Op == lir.RotR {
+			i.Op, i.B = lir.RotL, m.of
+		}
 		v.amount(&i.B, i.W)
 	case lir.Add:
 		v.half(&i.A, i.W == lir.W32)
@@ -175,6 +178,8 @@ func (v *improver) note(i *lir.Ins) {
 		m.op, m.w, m.known = lir.Mov, lir.W32, true
 	case i.Op == lir.And && i.B.Kind == lir.Imm && !i.Sign:
 		m.op, m.mask, m.known = lir.And, i.B.Imm, true
+	case i.Op == lir.Sub && i.A == lir.Const(0) && !i.Sign:
+		m.op, m.of, m.known = lir.Sub, i.B, true
 	case i.Op == lir.Shl && i.B.Kind == lir.Imm && i.B.Imm >= 1 && i.B.Imm <= 3 && !i.Sign && i.A.Kind != lir.Imm:
 		m.op, m.mask, m.known = lir.Shl, i.B.Imm, true
 	}
@@ -222,7 +227,7 @@ func (v *improver) extends(i *lir.Ins) bool {
 		return i.W == lir.W32 && i.Sign || i.W == lir.W64 && v.extended(i.A) && v.extended(i.B)
 	case lir.ShrS:
 		return i.W == lir.W32 && i.Sign || i.W == lir.W64 && v.extended(i.A)
-	case lir.Add, lir.Sub, lir.Shl, lir.ShrU, lir.RotR, lir.Mul, lir.DivU, lir.DivS, lir.Bswap:
+	case lir.Add, lir.Sub, lir.Shl, lir.ShrU, lir.RotR, lir.RotL, lir.Mul, lir.DivU, lir.DivS, lir.Bswap:
 		return i.W == lir.W32 && i.Sign
 	}
 	return false

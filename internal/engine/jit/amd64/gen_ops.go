@@ -56,7 +56,7 @@ func (g *generator) compare(t lir.Test) Cond {
 
 var aluOps = [...]AluOp{lir.Add: Add, lir.Sub: Sub, lir.And: And, lir.Or: Or, lir.Xor: Xor}
 
-var shiftOps = [...]ShiftOp{lir.Shl: Shl, lir.ShrU: Shr, lir.ShrS: Sar, lir.RotR: Ror}
+var shiftOps = [...]ShiftOp{lir.Shl: Shl, lir.ShrU: Shr, lir.ShrS: Sar, lir.RotR: Ror, lir.RotL: Rol}
 
 var countOps = [...]CountOp{lir.Clz: Lzcnt, lir.Ctz: Tzcnt, lir.Popc: Popcnt}
 
@@ -66,7 +66,7 @@ func (g *generator) instruction(i *lir.Ins, firstSite int) {
 		g.move(i)
 	case lir.Add, lir.Sub, lir.And, lir.Or, lir.Xor:
 		g.alu(i)
-	case lir.Shl, lir.ShrU, lir.ShrS, lir.RotR:
+	case lir.Shl, lir.ShrU, lir.ShrS, lir.RotR, lir.RotL:
 		g.shift(i)
 	case lir.Mul:
 		g.multiply(i)
@@ -265,14 +265,14 @@ func (g *generator) shift(i *lir.Ins) {
 				g.ShiftRI(op, w, d, n)
 			}
 		}
-	case i.Op == lir.RotR:
+	case i.Op == lir.RotR, i.Op == lir.RotL:
 		g.load(scratch0, a, w)
 		if b.is(RCX) {
-			g.ShiftRCL(Ror, w, scratch0)
+			g.ShiftRCL(op, w, scratch0)
 		} else {
 			g.MovRR(W64, scratch1, RCX)
 			g.load(RCX, b, w)
-			g.ShiftRCL(Ror, w, scratch0)
+			g.ShiftRCL(op, w, scratch0)
 			g.MovRR(W64, RCX, scratch1)
 		}
 		if d != scratch0 {

@@ -112,6 +112,10 @@ func (g *generator) compute(i *lir.Ins) {
 		g.alu(i, d)
 	case lir.Shl, lir.ShrU, lir.ShrS, lir.RotR:
 		g.shift(i, d)
+	case lir.RotL: // to the right by -B
+		a, b := g.value(g.operand(i.A), scratch0, w), g.value(g.operand(i.B), scratch1, w)
+		g.RRR(SUB, w, scratch2, ZR, b)
+		g.RRR(ROR, w, d, a, scratch2)
 	case lir.Mul, lir.MulHighU, lir.MulHighS:
 		a := g.value(g.operand(i.A), scratch0, w)
 		g.RRR(twos[i.Op], w, d, a, g.value(g.operand(i.B), scratch1, w))

@@ -115,6 +115,7 @@ const (
 	ShrU
 	ShrS
 	RotR
+	RotL
 	Mul
 	MulHighU  // W64
 	MulHighS  // W64
@@ -147,7 +148,7 @@ const (
 )
 
 var opNames = [...]string{
-	"mov", "add", "sub", "and", "or", "xor", "shl", "shru", "shrs", "rotr", "mul", "mulhu", "mulhs", "mulhsu", "divu", "divs",
+	"mov", "add", "sub", "and", "or", "xor", "shl", "shru", "shrs", "rotr", "rotl", "mul", "mulhu", "mulhs", "mulhsu", "divu", "divs",
 	"setif", "select", "sext8", "sext16", "sext32", "zext8", "zext16", "zext32", "clz", "ctz", "popc", "bswap",
 	"load", "store", "guard", "reserve", "exitif", "jumpif", "jump", "label",
 }

@@ -283,6 +283,8 @@ func compute32(op lir.Op, a, b uint32) uint32 {
 		return uint32(int32(a) >> (b & 31))
 	case lir.RotR:
 		return bits.RotateLeft32(a, -int(b&31))
+	case lir.RotL:
+		return bits.RotateLeft32(a, int(b&31))
 	case lir.Mul:
 		return a * b
 	case lir.Clz:
@@ -319,6 +321,8 @@ func compute64(op lir.Op, a, b uint64) uint64 {
 		return uint64(int64(a) >> (b & 63))
 	case lir.RotR:
 		return bits.RotateLeft64(a, -int(b&63))
+	case lir.RotL:
+		return bits.RotateLeft64(a, int(b&63))
 	case lir.Mul:
 		return a * b
 	case lir.MulHighU, lir.MulHighS, lir.MulHighSU:

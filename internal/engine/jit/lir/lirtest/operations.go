@@ -138,7 +138,7 @@ func (g *generator) benchOperation() {
 		g.benchJump(i.Test)
 		return
 	}
-	if i.Op >= lir.Shl && i.Op <= lir.RotR && g.one(4) {
+	if i.Op >= lir.Shl && i.Op <= lir.RotL && g.one(4) {
 		i.B = lir.Const(pick(g.Rand, []uint64{0, 1, 31, 32, 33, 63, 64}))
 	}
 	g.benchResults(&i)
