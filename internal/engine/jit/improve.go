@@ -2,6 +2,7 @@ package jit
 
 import (
 	"github.com/flexemu/flexemu/internal/engine/jit/lir"
+	"github.com/flexemu/flexemu/internal/ir"
 )
 
 // An improver looks over the operations of a block, as lowering sees one instruction at a time: what another form of a value
@@ -139,7 +140,7 @@ func (v *improver) fact(o lir.Operand) *origin {
 // origin gives what a value was made of, if that is there still.
 func (v *improver) origin(o lir.Operand) *origin {
 	m := v.fact(o)
-	if m == nil || !m.known || m.of.Kind == lir.Cell && (m.of.Cell >= 64 || v.cells[m.of.Cell].version != m.version) {
+	if m == nil || !m.known || m.of.Kind == lir.Cell && v.cells[m.of.Cell].version != m.version {
 		return nil
 	}
 	return m
@@ -183,10 +184,12 @@ func (v *improver) note(i *lir.Ins) {
 	case i.Op == lir.Shl && i.B.Kind == lir.Imm && i.B.Imm >= 1 && i.B.Imm <= 3 && !i.Sign && i.A.Kind != lir.Imm:
 		m.op, m.mask, m.known = lir.Shl, i.B.Imm, true
 	}
-	if m.of.Kind == lir.Cell && m.of.Cell < 64 {
-		m.version = v.cells[m.of.Cell].version
-	}
-	if m.of.Kind == lir.Temp && v.made[m.of.Temp].times > 1 {
+	switch o := m.of; {
+	case o.Kind == lir.Cell && (o.Cell < 32 || o.Cell == ir.Lo || o.Cell == ir.Hi):
+		m.version = v.cells[o.Cell].version
+	case o.Kind == lir.Cell: // those of a reservation change by stores
+		m.known = false
+	case o.Kind == lir.Temp && v.made[o.Temp].times > 1:
 		m.known = false
 	}
 	for _, d := range [2]lir.Operand{i.D, i.E} {
