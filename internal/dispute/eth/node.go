@@ -115,6 +115,9 @@ const (
 	codeLimit    = -32005
 )
 
+// indexing is what geth answers about a transaction that it does not know, as long as it has not looked at all of them.
+const indexing = "transaction indexing is in progress"
+
 // passing tells whether an error is one of the way to the node, or of the node itself, so that the same request may
 // succeed another time.
 func passing(err error) bool {
@@ -130,7 +133,7 @@ func passing(err error) bool {
 		case codeInternal, codeTimeout, codeLimit:
 			return true
 		}
-		return false
+		return answer.Error() == indexing
 	}
 	var status rpc.HTTPError
 	if errors.As(err, &status) {

@@ -169,19 +169,22 @@ func (h *heat) span(e *Engine, pc uint64) uint64 {
 	if h.wait > 0 || !h.aligned {
 		h.wait = max(h.wait-1, 0)
 		h.aligned = true
-		return h.length(e, pc)
+		v := h.at(pc)
+		if v.span == 0 {
+			v.span = h.measure(e, pc)
+		}
+		return uint64(v.span)
 	}
 	h.aligned = false
 	return stretch
 }
 
-// length gives the number of instructions of the block at pc.
-func (h *heat) length(e *Engine, pc uint64) uint64 {
-	v := h.at(pc)
-	if v.span == 0 {
-		v.span = h.measure(e, pc)
+// known gives the number of instructions of the block at pc, or 0 if it is not known.
+func (h *heat) known(pc uint64) uint64 {
+	if v := &h.entries[h.slotOf(pc)]; v.pc == pc {
+		return uint64(v.span)
 	}
-	return uint64(v.span)
+	return 0
 }
 
 // measure counts the instructions from pc up to a jump and its delay slot.

@@ -189,8 +189,8 @@ func (e *Engine) Step() (ir.TrapKind, bool) {
 	switch {
 	case e.rest > 0 && pc == e.restAt:
 		rest = e.rest
-	case e.normal():
-		rest = e.heat.length(e, pc)
+	case e.normal(): // where that is not known it is not looked for: a recorded step reads what the instruction reads
+		rest = max(rest, e.heat.known(pc))
 	}
 	trap, trapped := e.interp.Step()
 	e.rest, e.restAt = rest-1, e.m.Cells[ir.PC]
