@@ -109,7 +109,9 @@ func (c *cache) jumpOf(pc uint64) int { return int(pc / c.align % lir.JumpEntrie
 // jump puts an entry into the table of indirect jumps.
 func (c *cache) jump(pc uint64, to entrance) {
 	n := c.jumpOf(pc)
-	c.jumps = append(c.jumps, n)
+	if c.jumpOf(*c.word(lir.JumpsAt + 16*n)) != n { // else it is in use already
+		c.jumps = append(c.jumps, n)
+	}
 	*c.word(lir.FilledAt) = 1
 	*c.word(lir.WarmJumpsAt + 32*n) = pc
 	*c.word(lir.WarmJumpsAt + 32*n + 8) = uint64(to.owner.number)

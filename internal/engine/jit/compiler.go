@@ -16,6 +16,9 @@ import (
 // codeSize bounds the generated code of an engine. When it is full everything is dropped: what is still hot comes back.
 const codeSize = 64 << 20
 
+// maxViews bounds the blocks that something is remembered of from one generation to the next.
+const maxViews = 1 << 16
+
 // maxRequests bounds the requests that are on their way.
 const maxRequests = 8
 
@@ -188,6 +191,10 @@ func (c *compiler) begin(generation uint32) {
 		c.used = 0
 	}
 	c.generation, c.slots, c.sites, c.regions = generation, 0, 0, 0
+	if len(c.front.views) > maxViews {
+		clear(c.front.views)
+		clear(c.front.weights)
+	}
 }
 
 // Knowledge is what an engine learns while it runs, and its compiler asks for.

@@ -109,7 +109,7 @@ func insert(b *lir.Block, groups []*group, narrow bool) {
 			i.StoreOff, i.StoreSpan = int32(g.storeLo), int32(g.storeHi-g.storeLo)
 		}
 		before[g.members[0]] = i
-		b.Sites[first.Site].Guard = true
+		b.Sites[first.Site].Guard, b.Sites[first.Site].Load = true, g.storeHi <= g.storeLo
 		for _, n := range g.members {
 			b.Ins[n].Via = via
 		}

@@ -2,6 +2,7 @@ package jit
 
 import (
 	"cmp"
+	"encoding/binary"
 	"math/bits"
 	"slices"
 	"sync"
@@ -190,7 +191,7 @@ func (h *heat) known(pc uint64) uint64 {
 // measure counts the instructions from pc up to a jump and its delay slot.
 func (h *heat) measure(e *Engine, pc uint64) uint16 {
 	for n := uint16(1); ; n++ {
-		w := uint32(e.m.Load(e.m.Wrap(pc), 4, h.isa.Big))
+		w := h.word(e, pc)
 		row, ok := h.isa.Decode(w)
 		if !ok {
 			return n
@@ -207,4 +208,14 @@ func (h *heat) measure(e *Engine, pc uint64) uint16 {
 		}
 		pc += size
 	}
+}
+
+// word gives the four bytes at pc. No recorder is told: the instruction that is being executed need not read them.
+func (h *heat) word(e *Engine, pc uint64) uint32 {
+	var b [4]byte
+	e.m.Peek(e.m.Wrap(pc), b[:])
+	if h.isa.Big {
+		return binary.BigEndian.Uint32(b[:])
+	}
+	return binary.LittleEndian.Uint32(b[:])
 }

@@ -185,7 +185,7 @@ func (v *improver) note(i *lir.Ins) {
 		m.op, m.mask, m.known = lir.Shl, i.B.Imm, true
 	}
 	switch o := m.of; {
-	case o.Kind == lir.Cell && (o.Cell < 32 || o.Cell == ir.Lo || o.Cell == ir.Hi):
+	case register(o):
 		m.version = v.cells[o.Cell].version
 	case o.Kind == lir.Cell: // those of a reservation change by stores
 		m.known = false
@@ -197,7 +197,7 @@ func (v *improver) note(i *lir.Ins) {
 		case d.Kind == lir.Cell && d.Cell < 64:
 			v.cells[d.Cell].version++
 			v.cells[d.Cell].made = origin{extended: extended}
-			if m.op == lir.Shl && m.known && m.of != d { // moves cost nothing: better the copy than to keep both
+			if m.op == lir.Shl && m.known && m.of != d && register(d) { // moves cost nothing: better the copy than to keep both
 				m.extended = extended
 				v.cells[d.Cell].made = m
 			}
@@ -212,13 +212,18 @@ func (v *improver) note(i *lir.Ins) {
 	}
 }
 
+// register tells whether an operand is a register of the guest.
+func register(o lir.Operand) bool {
+	return o.Kind == lir.Cell && (o.Cell < 32 || o.Cell == ir.Lo || o.Cell == ir.Hi)
+}
+
 // extends tells whether an operation's results have their sign in the upper half.
 func (v *improver) extends(i *lir.Ins) bool {
 	switch i.Op {
 	case lir.Sext8, lir.Sext16, lir.Sext32, lir.Zext8, lir.Zext16, lir.SetIf, lir.Clz, lir.Ctz, lir.Popc:
 		return true
 	case lir.Load:
-		return i.Size < 4 || i.Size == 4 && i.Sign && i.W == lir.W64
+		return i.Size < 4 && !(i.Sign && i.W == lir.W32) || i.Size == 4 && i.Sign && i.W == lir.W64
 	case lir.Mov:
 		return i.W == lir.W32 && i.Sign || i.W == lir.W64 && v.extended(i.A)
 	case lir.And:

@@ -325,7 +325,7 @@ func (e *Engine) grow(d *compiled) {
 		}
 	}
 	q := e.request(d.entries[0])
-	q.replaces, q.come = append(q.replaces, parts...), come
+	q.replaces, q.come, q.now = append(q.replaces, parts...), come, e.glimpse(q.pc)
 	for _, o := range parts {
 		for _, pc := range o.entries {
 			if pc != q.pc {
@@ -381,12 +381,12 @@ func (e *Engine) answer(r *result) {
 	for _, pc := range q.hot {
 		e.answered(pc)
 	}
+	e.united = e.united || r.united
 	switch {
 	case q.generation != e.generation:
 	case r.full:
-		e.united = e.united || r.united
 		e.drop() // what is hot comes again
-	case r.code == nil && !q.stale:
+	case r.code == nil && !q.stale && len(q.replaces) == 0:
 		e.heat.at(q.pc).odd = e.heat.version
 	case r.code != nil && q.stale:
 		e.cache.skip(r)
@@ -466,9 +466,6 @@ const (
 // failed is told that generated code was left for an access. If that was not for a page that is stored to for the first
 // time, the next code for it will know better.
 func (e *Engine) failed(s *lir.Site, d *compiled) {
-	if e.narrow {
-		return
-	}
 	addr, misses := *e.cache.word(lir.FaultAt), (*int32)(unsafe.Pointer(e.cache.word(lir.MissesAt)))
 	e.segmentOf(addr)
 	k, ok := e.known.segment(addr >> 32)
@@ -477,7 +474,7 @@ func (e *Engine) failed(s *lir.Site, d *compiled) {
 		*misses = maxMisses
 	}
 	switch {
-	case !ok || k == s.Seg && *e.flat.State(addr)&lir.Plain == 0:
+	case !ok || k == s.Seg && !s.Load && *e.flat.State(addr)&lir.Plain == 0:
 		return
 	case looked:
 		d.trouble += missTrouble

@@ -606,7 +606,7 @@ func (l *lowerer) site(access *lir.Ins) int32 {
 	}
 	s := lir.Site{PC: l.pc, Left: l.b.Steps}
 	if access != nil {
-		s.Access, s.Seg = true, access.Seg
+		s.Access, s.Load, s.Seg = true, access.Op == lir.Load, access.Seg
 	}
 	if l.delay && !l.before.is(l.pc+4) {
 		s.Next = l.before.Next

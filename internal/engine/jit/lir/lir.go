@@ -209,7 +209,9 @@ type Site struct {
 	// Access says that the address of an access is at FaultAt, which was expected in the segment Seg; Guard that it is the
 	// first address of a Guard.
 	Access, Guard bool
-	Seg           uint8
+	// Load says that the access, or all of the Guard's, are loads: the states of their pages do not matter.
+	Load bool
+	Seg  uint8
 }
 
 // Start is the site at the beginning of a block.
