@@ -36,6 +36,9 @@ const (
 	NextThread    // id of the next thread to be made
 )
 
+// Register tells whether a cell is a register of the thread that instructions compute with: a general one, lo or hi.
+func (c Cell) Register() bool { return c < 32 || c == Lo || c == Hi }
+
 // Sink takes the writes to a register that reads as zero. It is no part of any state: engines that
 // decode ahead redirect such writes to it so that no test is needed when an instruction runs.
 const Sink Cell = 255

@@ -177,7 +177,15 @@ func (l *loop) measure(t *testing.T) (m measures) {
 		}
 		return c, nil
 	}
+	l.compare(t)
+	m.path = l.trace(t, made)
+	return m
+}
+
+// compare executes the loop with both engines, and gives that which compiles.
+func (l *loop) compare(t *testing.T) *Engine {
 	compiled, plainly := l.machine(t), l.machine(t)
+	compiled.Root() // all pages wait for their first store
 	e, err := New(l.isa, compiled)
 	if err != nil {
 		t.Fatal(err)
@@ -192,8 +200,7 @@ func (l *loop) measure(t *testing.T) (m measures) {
 	if compiled.Root() != plainly.Root() {
 		t.Errorf("%s: the state differs from that of interp", l.name)
 	}
-	m.path = l.trace(t, made)
-	return m
+	return e
 }
 
 // trace executes the loop from where it is hot and gives how many instructions of the host are executed for one of the guest.

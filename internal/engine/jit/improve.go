@@ -2,7 +2,6 @@ package jit
 
 import (
 	"github.com/flexemu/flexemu/internal/engine/jit/lir"
-	"github.com/flexemu/flexemu/internal/ir"
 )
 
 // An improver looks over the operations of a block, as lowering sees one instruction at a time: what another form of a value
@@ -185,7 +184,7 @@ func (v *improver) note(i *lir.Ins) {
 		m.op, m.mask, m.known = lir.Shl, i.B.Imm, true
 	}
 	switch o := m.of; {
-	case register(o):
+	case o.Kind == lir.Cell && o.Cell.Register():
 		m.version = v.cells[o.Cell].version
 	case o.Kind == lir.Cell: // those of a reservation change by stores
 		m.known = false
@@ -197,7 +196,8 @@ func (v *improver) note(i *lir.Ins) {
 		case d.Kind == lir.Cell && d.Cell < 64:
 			v.cells[d.Cell].version++
 			v.cells[d.Cell].made = origin{extended: extended}
-			if m.op == lir.Shl && m.known && m.of != d && register(d) { // moves cost nothing: better the copy than to keep both
+			// Only shifts: moves cost nothing, and to keep what was moved alive does.
+			if m.op == lir.Shl && m.known && m.of != d && d.Cell.Register() {
 				m.extended = extended
 				v.cells[d.Cell].made = m
 			}
@@ -210,11 +210,6 @@ func (v *improver) note(i *lir.Ins) {
 			v.made[d.Temp] = m
 		}
 	}
-}
-
-// register tells whether an operand is a register of the guest.
-func register(o lir.Operand) bool {
-	return o.Kind == lir.Cell && (o.Cell < 32 || o.Cell == ir.Lo || o.Cell == ir.Hi)
 }
 
 // extends tells whether an operation's results have their sign in the upper half.
@@ -255,8 +250,9 @@ func (v *improver) sweep() {
 	kept := len(b.Ins)
 	for n := len(b.Ins) - 1; n >= 0; n-- {
 		i := b.Ins[n]
-		pure := i.Op < lir.Load && i.E.Kind == lir.None
-		if pure && (i.D.Kind == lir.Temp && !v.seen[i.D.Temp] || i.Op == lir.Mov && i.W == lir.W64 && i.D == i.A && i.D.Kind == lir.Cell) {
+		unread := i.Op < lir.Load && i.E.Kind == lir.None && i.D.Kind == lir.Temp && !v.seen[i.D.Temp]
+		nothing := i.Op == lir.Mov && i.W == lir.W64 && i.D == i.A
+		if unread || nothing {
 			continue
 		}
 		b.Reads(&i, see)

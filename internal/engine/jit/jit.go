@@ -272,6 +272,11 @@ func (e *Engine) ask(pc uint64) bool {
 			e.want(q, pc)
 		}
 	}
+	return e.send(q)
+}
+
+// send hands a request over, and tells whether the answer is there.
+func (e *Engine) send(q *request) bool {
 	e.requests = append(e.requests, q)
 	if !e.alone {
 		e.compiler.ask(q)
@@ -334,12 +339,7 @@ func (e *Engine) grow(d *compiled) {
 			}
 		}
 	}
-	e.requests = append(e.requests, q)
-	if !e.alone {
-		e.compiler.ask(q)
-		return
-	}
-	e.answer(e.compiler.compile(q)[0])
+	e.send(q)
 }
 
 // want adds the block at pc to a request. Its code is watched before it is copied.

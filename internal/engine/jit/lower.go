@@ -71,7 +71,7 @@ func (l *lowerer) temp() lir.Operand {
 }
 
 // half tells whether a cell has 32 bits that count.
-func (l *lowerer) half(c ir.Cell) bool { return l.narrow && (c < 32 || c == ir.Lo || c == ir.Hi) }
+func (l *lowerer) half(c ir.Cell) bool { return l.narrow && c.Register() }
 
 // cellOf is the cell that a node reads.
 func (l *lowerer) cellOf(n *ir.Node) (c ir.Cell, ok bool) {

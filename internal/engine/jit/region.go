@@ -443,7 +443,7 @@ func (f *front) weigh(q *request) {
 	var weight [64]uint64
 	for _, b := range r.Blocks {
 		use := func(o lir.Operand) {
-			if o.Kind == lir.Cell && (o.Cell < 32 || o.Cell == ir.Lo || o.Cell == ir.Hi) {
+			if o.Kind == lir.Cell && o.Cell.Register() {
 				weight[o.Cell] += uint64(b.Weight)
 			}
 		}

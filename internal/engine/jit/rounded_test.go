@@ -5,7 +5,6 @@ package jit
 import (
 	"testing"
 
-	"github.com/flexemu/flexemu/internal/engine/interp"
 	"github.com/flexemu/flexemu/internal/isa/sets"
 )
 
@@ -24,23 +23,7 @@ func TestRounded(t *testing.T) {
 			{0x1000c, 4, 0x1000fffd}, // b load
 			{0x10010, 4, 0x24630001}, // addiu v1, v1, 1
 		}}
-		m, plainly := l.machine(t), l.machine(t)
-		m.Root()
-		e, err := New(l.isa, m)
-		if err != nil {
-			t.Fatal(err)
-		}
-		e.alone = true
-		reference, err := interp.New(l.isa, plainly)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.run(t, e, goldenSteps)
-		l.run(t, reference, goldenSteps)
-		if m.Root() != plainly.Root() {
-			t.Errorf("%s: the state differs from that of interp", name)
-		}
-		if n := e.known.failures[load]; n < maxFailures || n > 2*maxFailures {
+		if n := l.compare(t).known.failures[load]; n < maxFailures || n > 2*maxFailures {
 			t.Errorf("%s: code was left %d times for the load", name, n)
 		}
 	}

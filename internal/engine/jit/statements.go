@@ -96,7 +96,7 @@ func (l *lowerer) set(c ir.Cell, n *ir.Node) {
 	}
 	v, ok := l.constant(n)
 	l.put(n, lir.CellOf(c), m)
-	if c < 32 || c == ir.Lo || c == ir.Hi { // stores may change those of a reservation
+	if c.Register() { // stores may change those of a reservation
 		l.known[c] = known{ok, v}
 	}
 	l.written |= 1 << c

@@ -227,7 +227,7 @@ func (g *generator) word() Width {
 
 // cellWidth is the width of a cell.
 func (g *generator) cellWidth(c ir.Cell) Width {
-	if g.r.Narrow && (c < 32 || c == ir.Lo || c == ir.Hi) {
+	if g.r.Narrow && c.Register() {
 		return W32
 	}
 	return W64

@@ -109,7 +109,7 @@ func (p *Placer) Plan(b *Block, cells []ir.Cell, registers, slots int) *Plan {
 
 // movable tells whether an operand is a cell that may be in a register.
 func movable(o Operand, mapped uint64) bool {
-	return o.Kind == Cell && (o.Cell < 32 || o.Cell == ir.Lo || o.Cell == ir.Hi || o.Cell < 64 && mapped>>o.Cell&1 != 0)
+	return o.Kind == Cell && (o.Cell.Register() || o.Cell < 64 && mapped>>o.Cell&1 != 0)
 }
 
 // worthPlanning tells whether a block may win by a plan, if it has that many slots without one.
